@@ -1,0 +1,1 @@
+"""macfleet's own daemon on every Mac: the watchdog. Never imports fleet."""

@@ -1,0 +1,1 @@
+"""OpenAI JSON into requests, results into chunks and errors. Pure."""

@@ -1,0 +1,1 @@
+"""Faces: arguments in, text out. One file per command; only output.py prints."""

@@ -1,0 +1,1 @@
+"""How an engine is installed, launched and probed; mlx is the bundled one."""

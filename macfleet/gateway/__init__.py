@@ -1,0 +1,1 @@
+"""The process clients talk to: OpenAI API, queue, coordinator of the workers. No MLX here; never imports fleet."""

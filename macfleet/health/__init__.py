@@ -1,0 +1,1 @@
+"""What is measured of a worker, and what the watchdog decides from it. Pure."""

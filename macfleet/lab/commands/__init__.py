@@ -1,0 +1,1 @@
+"""macOS programs as the simulated Macs answer them; mirrors macos/ file for file."""

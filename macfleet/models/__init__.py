@@ -1,0 +1,1 @@
+"""Model cards and the arithmetic of config.json: bytes per layer, KV bytes per token. Pure."""

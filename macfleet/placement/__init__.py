@@ -1,0 +1,1 @@
+"""Which Mac holds which layers, and who is cabled to whom. Pure decisions."""

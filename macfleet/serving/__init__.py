@@ -1,0 +1,1 @@
+"""Services deployed, kept and rebooted: drives fleet with the decisions of the floors below."""

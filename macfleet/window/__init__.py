@@ -1,0 +1,1 @@
+"""The rolling reboot as a state machine: next_action(state, observation, now). Pure."""
