@@ -1,0 +1,136 @@
+"""The state of a rolling reboot: which Mac stands where. Written down before every step, so that it can be picked up again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from macfleet.core.errors import RequestError
+
+_SCHEMA = 1
+
+
+class Step(StrEnum):
+    """Where one Mac stands. What is written down is what is about to be done or may already have been done."""
+
+    PENDING = "pending"  # nothing was done to it
+    DRAINING = "draining"  # its services take no new requests
+    STOPPING = "stopping"  # its jobs are asked to end
+    REBOOTING = "rebooting"  # the reboot is about to be sent, or was sent: only the boot id can tell
+    RETURNING = "returning"  # the reboot was sent; waiting for another boot id
+    SETTLING = "settling"  # up with another boot id; waiting for it to stay up
+    VERIFYING = "verifying"  # its checks must be as good as before
+    SERVING = "serving"  # its services must answer and pass their canary
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class RollOptions:
+    """How long each wait may take."""
+
+    drain_s: float = 120.0
+    stop_s: float = 300.0
+    return_s: float = 600.0
+    settle_s: float = 2.0
+    verify_s: float = 180.0
+    serve_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class MacRoll:
+    """One Mac of the roll. Times are seconds since the epoch; `boot_before` is kern.bootsessionuuid before its reboot."""
+
+    name: str
+    services: tuple[str, ...] = ()
+    known_failures: tuple[str, ...] = ()  # checks that failed before the roll touched anything
+    step: Step = Step.PENDING
+    since: float = 0.0
+    boot_before: str | None = None
+    boot_after: str | None = None
+    last_seen: float | None = None
+    last_reach: str = ""
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Why the roll stands still. `truths` were true at that moment."""
+
+    mac: str
+    what: str
+    truths: tuple[str, ...]
+    hint: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Roll:
+    """The whole roll. `next_action` moves it on; nothing else does."""
+
+    started: float
+    macs: tuple[MacRoll, ...]
+    options: RollOptions = RollOptions()
+    halt: Halt | None = None
+
+    @property
+    def current(self) -> MacRoll | None:
+        """The first Mac that is not done: the only one that anything may be done to."""
+        return next((mac for mac in self.macs if mac.step is not Step.DONE), None)
+
+    @property
+    def is_finished(self) -> bool:
+        return self.current is None
+
+    def with_mac(self, changed: MacRoll) -> Roll:
+        return replace(self, macs=tuple(changed if mac.name == changed.name else mac for mac in self.macs))
+
+    def truths(self, *, but: str = "") -> tuple[str, ...]:
+        """What is true of the Macs beside `but`, one sentence each."""
+        others = [mac for mac in self.macs if mac.name != but]
+        done = [mac.name for mac in others if mac.step is Step.DONE]
+        untouched = [mac.name for mac in others if mac.step is Step.PENDING]
+        sentences = []
+        if done:
+            sentences.append(f"{_names(done)} {'are' if len(done) > 1 else 'is'} done: rebooted, verified and back in service")
+        if untouched:
+            sentences.append(f"{_names(untouched)} {'were' if len(untouched) > 1 else 'was'} not touched")
+        return tuple(sentences)
+
+
+def render_roll(roll: Roll) -> str:
+    return json.dumps({"schema": _SCHEMA, **asdict(roll)}, indent=2) + "\n"
+
+
+def parse_roll(text: str, origin: str) -> Roll:
+    """The roll in `text`. Raises RequestError naming `origin` when it is damaged or of another version."""
+    try:
+        data = json.loads(text)
+        if data.pop("schema") != _SCHEMA:
+            raise ValueError("written by another version of macfleet")
+        return Roll(
+            started=float(data["started"]),
+            macs=tuple(_mac(entry) for entry in data["macs"]),
+            options=RollOptions(**data["options"]),
+            halt=_halt(data["halt"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RequestError(
+            f"{origin}: this is not the state of a rolling reboot: {error}",
+            hint="look at the Macs with `macfleet verify`, then start again with `macfleet rolling-reboot --abandon`",
+        ) from error
+
+
+def _mac(entry: dict[str, Any]) -> MacRoll:
+    known = {field.name: entry[field.name] for field in fields(MacRoll)}
+    lists = {key: tuple(known[key]) for key in ("services", "known_failures")}
+    return MacRoll(**{**known, **lists, "step": Step(known["step"])})
+
+
+def _halt(entry: dict[str, Any] | None) -> Halt | None:
+    return None if entry is None else Halt(**{**entry, "truths": tuple(entry["truths"])})
+
+
+def _names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
