@@ -1,0 +1,230 @@
+"""The body of a request, checked, or the error that says which field is wrong and why.
+
+Fields nobody knows are ignored, as OpenAI does. Fields that are known and cannot be honoured are refused: an answer
+that silently ignores `tools` or `n` looks right and is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from macfleet.api.errors import ApiError, invalid
+from macfleet.api.request import Endpoint, Request, Sampling
+
+_MAX_STOPS = 16  # OpenAI takes 4; tools that send a few more are common
+_COMPLETION_TOKENS = 16  # the default of OpenAI's old endpoint, which its clients rely on
+
+
+def parse_chat(body: bytes) -> Request:
+    """A request to /v1/chat/completions. Raises ApiError."""
+    chat = _validated(_ChatBody, body)
+    messages = tuple(message.for_template() for message in chat.messages)
+    return _request(Endpoint.CHAT, chat, max_tokens=chat.max_completion_tokens or chat.max_tokens, messages=messages)
+
+
+def parse_completion(body: bytes) -> Request:
+    """A request to /v1/completions. Raises ApiError."""
+    completion = _validated(_CompletionBody, body)
+    return _request(Endpoint.COMPLETION, completion, max_tokens=completion.max_tokens or _COMPLETION_TOKENS, prompt=completion.prompt)
+
+
+def _content(value: Any) -> str | None:
+    """A message's text; OpenAI also writes it as a list of parts."""
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise PydanticCustomError("invalid_type", "expected a string or an array of text parts")
+    return "".join(_part_text(part) for part in value)
+
+
+def _part_text(part: Any) -> str:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": str(kind)} if kind != "text":
+            raise PydanticCustomError("unsupported_content", "this service reads text only, not {kind}", {"kind": kind})
+        case _:
+            raise PydanticCustomError("invalid_type", "expected text parts, each with a type and a text")
+
+
+def _stops(value: Any) -> tuple[str, ...]:
+    stops = (value,) if isinstance(value, str) else () if value is None else value
+    if not isinstance(stops, list | tuple) or not all(isinstance(stop, str) for stop in stops):
+        raise PydanticCustomError("invalid_type", "expected a string or an array of strings")
+    if len(stops) > _MAX_STOPS:
+        raise PydanticCustomError("array_above_max_length", "at most {most} stop strings", {"most": _MAX_STOPS})
+    if "" in stops:
+        raise PydanticCustomError("string_below_min_length", "a stop string must not be empty")
+    return tuple(stops)
+
+
+def _prompt(value: Any) -> str | tuple[int, ...]:
+    """Text or token ids; a list with one of either is that one."""
+    match value:
+        case str():
+            return value
+        case [str() | list() as only]:
+            return _prompt(only)
+        case [*ids] if ids and all(type(token) is int and token >= 0 for token in ids):
+            return tuple(ids)
+        case []:
+            raise PydanticCustomError("empty_array", "expected a prompt, not an empty array")
+        case [str() | list(), *_]:
+            raise PydanticCustomError("unsupported_value", "only one prompt per request is supported")
+        case _:
+            raise PydanticCustomError("invalid_type", "expected a string or an array of token ids")
+
+
+def _logit_bias(value: Any) -> dict[int, float]:
+    """Token id → what is added to its logit; JSON writes the ids as strings."""
+    pairs = {} if value is None else value
+    if not isinstance(pairs, dict) or not all(str(token).isdecimal() for token in pairs):
+        raise PydanticCustomError("invalid_type", "expected an object from token ids to numbers")
+    if not all(type(bias) in (int, float) and -100 <= bias <= 100 for bias in pairs.values()):
+        raise PydanticCustomError("invalid_value", "a bias must be a number from -100 to 100")
+    return {int(token): float(bias) for token, bias in pairs.items()}
+
+
+def _never(what: str, *harmless: Any) -> BeforeValidator:
+    """A field that is known and not supported, save for the values that ask for nothing."""
+
+    def check(value: Any) -> None:
+        if value is not None and value not in harmless:
+            raise PydanticCustomError("unsupported_parameter", "{what} is not supported by this service", {"what": what})
+
+    return BeforeValidator(check)
+
+
+class _Body(BaseModel):
+    """Every field may be null, which counts as not given, as in OpenAI's API."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+
+BodyT = TypeVar("BodyT", bound=_Body)
+
+
+class _Message(_Body):
+    model_config = ConfigDict(extra="allow")  # a template may use more: name, tool_call_id, reasoning_content
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Annotated[str | None, PlainValidator(_content)] = None
+
+    def for_template(self) -> Mapping[str, Any]:
+        # Chat templates know no "developer"; OpenAI says it takes the place of "system".
+        role = "system" if self.role == "developer" else self.role
+        return {**self.model_dump(), "role": role, "content": self.content or ""}
+
+
+class _StreamOptions(_Body):
+    include_usage: bool | None = None
+
+
+class _CommonBody(_Body):
+    model: Annotated[str, Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=-1)] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Annotated[tuple[str, ...], PlainValidator(_stops)] = ()
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: Annotated[dict[int, float], PlainValidator(_logit_bias)] = {}
+    n: Annotated[None, _never("more than one choice (n)", 1)] = None
+
+
+class _ChatBody(_CommonBody):
+    messages: Annotated[list[_Message], Field(min_length=1)]
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: Annotated[None, _never("logprobs", False)] = None
+    top_logprobs: Annotated[None, _never("top_logprobs", 0)] = None
+    tools: Annotated[None, _never("tools", [])] = None
+    functions: Annotated[None, _never("functions", [])] = None
+    response_format: Annotated[None, _never("a response_format other than text", {"type": "text"})] = None
+
+
+class _CompletionBody(_CommonBody):
+    prompt: Annotated[str | tuple[int, ...], PlainValidator(_prompt)]
+    logprobs: Annotated[None, _never("logprobs")] = None
+    suffix: Annotated[None, _never("suffix", "")] = None
+    echo: Annotated[None, _never("echo", False)] = None
+    best_of: Annotated[None, _never("best_of", 1)] = None
+
+
+def _request(endpoint: Endpoint, body: _CommonBody, **fields: Any) -> Request:
+    return Request(
+        endpoint=endpoint,
+        model=body.model,
+        sampling=_sampling(body),
+        stop=body.stop,
+        stream=bool(body.stream),
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        **fields,
+    )
+
+
+def _sampling(body: _CommonBody) -> Sampling:
+    return Sampling(
+        temperature=body.temperature,
+        top_p=body.top_p,
+        top_k=None if body.top_k is None else max(body.top_k, 0),  # -1 is how vLLM's clients say "off"
+        min_p=body.min_p,
+        seed=body.seed,
+        frequency_penalty=body.frequency_penalty or 0.0,
+        presence_penalty=body.presence_penalty or 0.0,
+        logit_bias=body.logit_bias,
+    )
+
+
+def _validated(shape: type[BodyT], body: bytes) -> BodyT:
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        raise _as_api_error(error.errors(include_url=False)[0]) from None
+
+
+# pydantic's names for what is wrong → OpenAI's.
+_CODES = {
+    "json_invalid": "invalid_json",
+    "missing": "missing_required_parameter",
+    "too_short": "empty_array",
+    "string_too_short": "empty_string",
+    "literal_error": "invalid_value",
+    "finite_number": "invalid_value",
+    "greater_than": "below_min_value",
+    "greater_than_equal": "below_min_value",
+    "less_than": "above_max_value",
+    "less_than_equal": "above_max_value",
+}
+
+
+def _as_api_error(problem: ErrorDetails) -> ApiError:
+    """One error object for the first thing that is wrong."""
+    kind, param = problem["type"], _param(problem["loc"])
+    if kind == "json_invalid":
+        return invalid(f"The body is not valid JSON: {problem.get('ctx', {}).get('error', 'it cannot be read')}.", code="invalid_json")
+    if not param:
+        return invalid("The body must be a JSON object.", code="invalid_type")
+    if kind == "missing":
+        return invalid(f"Missing required parameter: '{param}'.", param=param, code=_CODES[kind])
+    # pydantic's own kinds end in _type, _parsing and so on; ours are codes already.
+    code = _CODES.get(kind, "invalid_type" if kind.endswith(("_type", "_from_float", "_parsing")) else kind)
+    return invalid(f"Invalid '{param}': {_sentence(problem['msg'])}", param=param, code=code)
+
+
+def _param(location: tuple[int | str, ...]) -> str:
+    """`("messages", 0, "role")` → `messages[0].role`."""
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return path.removeprefix(".")
+
+
+def _sentence(message: str) -> str:
+    return message[0].lower() + message[1:].rstrip(".") + "."

@@ -1,0 +1,49 @@
+"""A question as the gateway understands it, whichever endpoint it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Endpoint(StrEnum):
+    """The two shapes of question and answer."""
+
+    CHAT = "chat"
+    COMPLETION = "completion"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn, as far as the client said. None: the model's own default, or OpenAI's."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None  # 0 is off
+    min_p: float | None = None
+    seed: int | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, checked. `messages` for chat, `prompt` (text or token ids) for a completion."""
+
+    endpoint: Endpoint
+    model: str
+    messages: tuple[Mapping[str, Any], ...] = ()
+    prompt: str | tuple[int, ...] = ""
+    max_tokens: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    include_usage: bool = False
+
+    @property
+    def prompt_param(self) -> str:
+        """The field the prompt came in, for errors about its length."""
+        return "messages" if self.endpoint is Endpoint.CHAT else "prompt"

@@ -1,0 +1,40 @@
+"""From tokens to what the client reads: text, stop strings and the reason why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from macfleet.api.detokenize import Decode, Detokenizer
+from macfleet.api.stop import StopMatcher
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text to show, possibly none yet; `finish_reason` on the last one."""
+
+    text: str = ""
+    finish_reason: FinishReason | None = None
+
+
+class TextStream:
+    """The answer of one request, piece by piece."""
+
+    def __init__(self, decode: Decode, stops: Sequence[str]):
+        self._detokenizer = Detokenizer(decode)
+        self._stops = StopMatcher(stops)
+
+    def push(self, token: int, finished: FinishReason | None) -> Piece:
+        """The piece that this token makes. A token that ends by `stop` is the model's own end mark, which is not text."""
+        text = "" if finished == "stop" else self._detokenizer.push(token)
+        if finished is not None:
+            text += self._detokenizer.flush()
+        shown = self._stops.push(text)
+        if self._stops.is_hit:
+            return Piece(shown, "stop")
+        if finished is not None:
+            shown += self._stops.flush()
+        return Piece(shown, finished)

@@ -1,0 +1,178 @@
+import json
+
+import pytest
+
+from macfleet.api.errors import ApiError
+from macfleet.api.parse import parse_chat, parse_completion
+from macfleet.api.request import Endpoint
+
+MESSAGES = [{"role": "user", "content": "Why is the sky blue?"}]
+
+
+def chat(**fields):
+    return parse_chat(json.dumps({"model": "m", "messages": MESSAGES} | fields).encode())
+
+
+def completion(**fields):
+    return parse_completion(json.dumps({"model": "m", "prompt": "Once"} | fields).encode())
+
+
+def error_of(parse, *args, **fields):
+    with pytest.raises(ApiError) as caught:
+        parse(*args, **fields)
+    assert caught.value.status == 400
+    return caught.value
+
+
+def test_a_chat_is_understood():
+    request = chat(
+        max_tokens=5, temperature=0, top_p=0.5, top_k=-1, seed=7, stop="END", stream=True, stream_options={"include_usage": True}
+    )
+
+    assert request.endpoint is Endpoint.CHAT
+    assert [dict(message) for message in request.messages] == MESSAGES
+    assert (request.max_tokens, request.stop, request.stream, request.include_usage) == (5, ("END",), True, True)
+    assert (request.sampling.temperature, request.sampling.top_p, request.sampling.top_k, request.sampling.seed) == (0, 0.5, 0, 7)
+
+
+def test_what_is_not_said_is_not_known():
+    request = chat()
+
+    assert (request.max_tokens, request.sampling.temperature, request.stop, request.stream) == (None, None, (), False)
+
+
+def test_null_is_the_same_as_not_said():
+    names = [
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "n",
+        "tools",
+        "logit_bias",
+        "response_format",
+    ]
+
+    assert chat(**dict.fromkeys(names)) == chat()
+
+
+def test_unknown_fields_are_ignored():
+    assert chat(frobnicate=True, user="somebody", store=False) == chat()
+
+
+def test_the_new_name_of_max_tokens_wins():
+    assert chat(max_tokens=5, max_completion_tokens=9).max_tokens == 9
+
+
+def test_text_parts_are_joined():
+    parts = [{"type": "text", "text": "Why "}, {"type": "text", "text": "blue?"}]
+
+    assert chat(messages=[{"role": "user", "content": parts}]).messages[0]["content"] == "Why blue?"
+
+
+def test_a_developer_is_the_templates_system():
+    assert chat(messages=[{"role": "developer", "content": "Be brief"}, *MESSAGES]).messages[0]["role"] == "system"
+
+
+def test_what_a_template_may_need_of_a_message_is_kept():
+    message = {"role": "tool", "content": "42", "tool_call_id": "call-1"}
+
+    assert dict(chat(messages=[*MESSAGES, message]).messages[1]) == message
+
+
+def test_a_bias_is_by_token_id():
+    assert chat(logit_bias={"17": -100, "4": 2.5}).sampling.logit_bias == {17: -100.0, 4: 2.5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"max_tokens": -1}, "max_tokens", "below_min_value"),
+        ({"max_tokens": 0}, "max_tokens", "below_min_value"),
+        ({"max_tokens": "5"}, "max_tokens", "invalid_type"),
+        ({"max_tokens": 5.5}, "max_tokens", "invalid_type"),
+        ({"max_tokens": True}, "max_tokens", "invalid_type"),
+        ({"max_completion_tokens": -3}, "max_completion_tokens", "below_min_value"),
+        ({"temperature": 2.1}, "temperature", "above_max_value"),
+        ({"temperature": "hot"}, "temperature", "invalid_type"),
+        ({"temperature": float("nan")}, "temperature", "invalid_value"),
+        ({"top_p": 0}, "top_p", "below_min_value"),
+        ({"seed": 2**64}, "seed", "above_max_value"),
+        ({"stream": "yes"}, "stream", "invalid_type"),
+        ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "invalid_type"),
+        ({"stop": 3}, "stop", "invalid_type"),
+        ({"stop": ["a", ""]}, "stop", "string_below_min_length"),
+        ({"stop": ["a"] * 17}, "stop", "array_above_max_length"),
+        ({"logit_bias": {"a": 1}}, "logit_bias", "invalid_type"),
+        ({"logit_bias": {"1": 101}}, "logit_bias", "invalid_value"),
+        ({"logit_bias": {"1": True}}, "logit_bias", "invalid_value"),
+        ({"model": 7}, "model", "invalid_type"),
+        ({"model": ""}, "model", "empty_string"),
+        ({"messages": []}, "messages", "empty_array"),
+        ({"messages": "hello"}, "messages", "invalid_type"),
+        ({"messages": ["hello"]}, "messages[0]", "invalid_type"),
+        ({"messages": [{"content": "hello"}]}, "messages[0].role", "missing_required_parameter"),
+        ({"messages": [{"role": "robot", "content": "hello"}]}, "messages[0].role", "invalid_value"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content", "invalid_type"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content", "unsupported_content"),
+        ({"messages": [{"role": "user", "content": ["hello"]}]}, "messages[0].content", "invalid_type"),
+        ({"n": 2}, "n", "unsupported_parameter"),
+        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
+        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        ({"logprobs": True}, "logprobs", "unsupported_parameter"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_is_wrong(fields, param, code):
+    error = error_of(chat, **fields)
+
+    assert (error.param, error.code) == (param, code)
+    assert f"'{param}'" in error.message
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"model": "m", "messages": [}', b"[" * 10000])
+def test_bad_json_is_said_to_be_bad_json(body):
+    assert error_of(parse_chat, body).code == "invalid_json"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"3", b"null", b'"hello"'])
+def test_the_body_must_be_an_object(body):
+    assert "must be a JSON object" in error_of(parse_chat, body).message
+
+
+def test_a_missing_field_is_named():
+    assert error_of(parse_chat, b'{"model": "m"}').param == "messages"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "understood"), [("Once", "Once"), (["Once"], "Once"), ([1, 2, 3], (1, 2, 3)), ([[1, 2, 3]], (1, 2, 3)), ("", "")]
+)
+def test_a_prompt_is_text_or_token_ids(prompt, understood):
+    assert completion(prompt=prompt).prompt == understood
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [
+        ([], "empty_array"),
+        ([[]], "empty_array"),
+        (["a", "b"], "unsupported_value"),
+        ([[1], [2]], "unsupported_value"),
+        ([1, -2], "invalid_type"),
+        ([1, True], "invalid_type"),
+        ([1, "a"], "invalid_type"),
+        (None, "invalid_type"),
+        ({}, "invalid_type"),
+    ],
+)
+def test_a_wrong_prompt_is_refused(prompt, code):
+    error = error_of(completion, prompt=prompt)
+
+    assert (error.param, error.code) == ("prompt", code)
+
+
+def test_a_completion_writes_sixteen_tokens_unless_told():
+    assert completion().max_tokens == 16
+    assert completion(max_tokens=3).max_tokens == 3
