@@ -35,5 +35,6 @@ class Unsupported:
     reason: str
 
 
-# What a module's diff says: nothing to do (empty), things to do, cannot look, or not offered on this Mac.
-Diff = Sequence[Change] | Unknown | Unsupported
+# What a module's diff is made of: things to do, settings this Mac has not, things nobody could look at. Empty: it agrees.
+Difference = Change | Unsupported | Unknown
+Diff = Sequence[Difference]

@@ -66,7 +66,7 @@ def _names_of(value: object) -> list[str]:
             return [str(key) for key in value]
         case _ if is_dataclass(value):
             return [field.name for field in fields(value)]
-    return [name for name in getattr(type(value), "model_fields", ())]
+    return list(getattr(type(value), "model_fields", ()))
 
 
 def _line_of(error: BaseException, template: str) -> str:

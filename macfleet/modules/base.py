@@ -2,28 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from macfleet.core.change import Diff
+from macfleet.core.errors import SecretMissing
 from macfleet.core.fact import Fact, Facts
+from macfleet.core.secret import Secret
 from macfleet.inventory.mac import Mac
-from macfleet.inventory.settings import Strict
+from macfleet.inventory.settings import SecretSource, Strict
 
-ArgsT = TypeVar("ArgsT", bound=Strict)
+ArgsT = TypeVar("ArgsT", bound=Strict, contravariant=True)
 
 
-class Module(Protocol, Generic[ArgsT]):
+@dataclass(frozen=True)
+class Bundle:
+    """What makes a worker runtime: the lock file (versions and hashes) and macfleet's own wheel."""
+
+    lock: bytes
+    wheel_name: str
+    wheel: bytes = field(repr=False)
+
+    @property
+    def wheel_sha256(self) -> str:
+        return hashlib.sha256(self.wheel).hexdigest()
+
+    @property
+    def lock_sha256(self) -> str:
+        return hashlib.sha256(self.lock).hexdigest()
+
+    def id(self, python: str) -> str:
+        """Names one runtime: same Python, same packages, same macfleet, same id."""
+        return hashlib.sha256("\n".join((python, self.lock_sha256, self.wheel_sha256)).encode()).hexdigest()[:12]
+
+
+def _no_secret(source: SecretSource) -> Secret:
+    raise SecretMissing(f"nobody may read secrets here ({source})")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a module may look at besides the one Mac: the other Macs' facts, and what the controller brings along.
+
+    `facts` holds only the Macs that answered; one that is missing there is unknown, not absent. `secret` is called only when
+    a change needs the secret: a Mac that agrees never makes anybody unlock a vault.
+    """
+
+    macs: tuple[Mac, ...] = ()
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+    bundle: Bundle | None = None
+    secret: Callable[[SecretSource], Secret] = _no_secret
+
+
+class Module(Protocol[ArgsT]):
     """`name` is the verb in the playbook; `Args` what may stand under it; `example` a task that a test runs."""
 
     name: str
-    Args: type[ArgsT]
+    Args: type[Any]
     example: str
 
     def facts(self, args: ArgsT, mac: Mac) -> Sequence[Fact[Any]]:
         """What must be read to know whether the Mac agrees."""
         ...
 
-    def diff(self, args: ArgsT, mac: Mac, facts: Facts) -> Diff:
+    def diff(self, args: ArgsT, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         """Empty when the Mac agrees. Pure: the changes carry the commands that would close the difference."""
         ...
