@@ -1,0 +1,88 @@
+"""`macfleet facts`: everything that is read of a Mac, as macfleet understands it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from macfleet.cli.session import (
+    GroupOption,
+    InventoryOption,
+    JsonOption,
+    MacOption,
+    Options,
+    QuietOption,
+    Session,
+    TagOption,
+    VerboseOption,
+)
+
+if TYPE_CHECKING:
+    from macfleet.core.fact import Fact, Facts
+    from macfleet.inventory.mac import Mac
+
+
+def facts(
+    inventory: InventoryOption = None,
+    mac: MacOption = None,
+    group: GroupOption = None,
+    tag: TagOption = None,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show what the Macs say, as macfleet understands it. Changes nothing.
+
+    Example: `macfleet facts --mac studio-1 --json`
+
+    A fact nobody understood is `unknown` with the reason. Exits 3 when a Mac is unreachable.
+    """
+    from macfleet.checks import CHECKS, FLEET_CHECKS
+
+    def wanted(mac: Mac) -> list[Fact[Any]]:
+        return [fact for check in (*CHECKS, *FLEET_CHECKS) for fact in check.facts(mac)]
+
+    session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
+    with session.fleet() as fleet:
+        report = fleet.read(wanted)
+    if json:
+        macs = [
+            {"mac": outcome.mac, "outcome": "ok", "facts": as_values(outcome.value)}
+            if outcome.value is not None
+            else {"mac": outcome.mac, "outcome": "unreachable", "error": str(outcome.error)}
+            for outcome in report
+        ]
+        session.output.json({"schema": 1, "macs": macs, "summary": {"macs": len(macs), "unreachable": len(report.errors())}})
+    else:
+        for name, values in report.values().items():
+            session.output.answer(name)
+            for fact, value in as_values(values).items():
+                session.output.answer(f"  {fact}: {value}")
+        for error in report.errors().values():
+            session.output.error(error)
+    raise typer.Exit(0 if report.ok else 3)
+
+
+def as_values(facts: Facts) -> dict[str, Any]:
+    """Fact name → plain value; unknown ones as {"unknown": reason}."""
+    return {fact.name: as_plain(value) for fact, value in sorted(facts.items(), key=lambda item: item[0].name)}
+
+
+def as_plain(value: Any) -> Any:
+    """Dataclasses, tuples and sets as what JSON knows."""
+    from macfleet.core.fact import Unknown
+
+    match value:
+        case Unknown(reason=reason):
+            return {"unknown": reason}
+        case dict():
+            return {str(key): as_plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [as_plain(item) for item in value]
+        case set() | frozenset():
+            return sorted(as_plain(item) for item in value)
+        case None | bool() | int() | float() | str():
+            return value
+    return as_plain(asdict(value)) if is_dataclass(value) and not isinstance(value, type) else str(value)

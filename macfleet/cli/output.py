@@ -1,0 +1,199 @@
+"""The only place that prints. stdout is the answer, stderr the conversation; colour repeats what the words say."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from macfleet.core.errors import MacfleetError
+from macfleet.core.finding import Finding, Verdict
+from macfleet.core.outcome import Outcome
+from macfleet.core.result import Result
+from macfleet.core.units import format_duration
+
+_STYLES = {
+    "ok": "green",
+    "done": "green",
+    "ready": "green",
+    "as wanted": "green",
+    "running": "green",
+    "changed": "yellow",
+    "would change": "yellow",
+    "differs": "yellow",
+    "warn": "yellow",
+    "unknown": "magenta",
+    "fail": "red",
+    "failed": "red",
+    "unreachable": "red",
+    "down": "red",
+}
+
+
+class Output:
+    """What one command says. `quiet` silences the conversation, never the answer or an error."""
+
+    def __init__(
+        self,
+        *,
+        json_wanted: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        stdout: IO[str] | None = None,
+        stderr: IO[str] | None = None,
+    ):
+        self.json_wanted = json_wanted
+        self.quiet = quiet
+        self.verbose = verbose
+        self._out = Console(file=stdout or sys.stdout, highlight=False, markup=False, soft_wrap=True)
+        self._err = Console(file=stderr or sys.stderr, highlight=False, markup=False, soft_wrap=True)
+        self._lock = threading.Lock()
+
+    @property
+    def is_terminal(self) -> bool:
+        return self._err.is_terminal
+
+    # --- the answer (stdout)
+
+    def answer(self, text: str | Text = "") -> None:
+        with self._lock:
+            self._out.print(text)
+
+    def fragment(self, text: str) -> None:
+        """A piece of an answer that is still coming: printed at once, without a line end."""
+        with self._lock:
+            self._out.file.write(text)
+            self._out.file.flush()
+
+    def json(self, value: object) -> None:
+        with self._lock:
+            self._out.file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+            self._out.file.flush()
+
+    def mac_line(self, mac: str, status: str, text: str = "", *, width: int = 0, duration_s: float | None = None) -> None:
+        """`studio-1  changed  sysctl iogpu.wired_limit_mb 0 → 458752  0.4 s`."""
+        line = Text(f"{mac:<{width}}  ") + Text(f"{status:<12}", style=_STYLES.get(status, ""))
+        if text:
+            line += Text(f" {text}")
+        if duration_s is not None:
+            line += Text(f"  {format_duration(duration_s)}", style="dim")
+        self.answer(line)
+
+    def finding(self, finding: Finding, *, indent: str = "  ") -> None:
+        """One finding: a line when it is as wanted, have/want/why/hint when it is not."""
+        head = Text(f"{indent}{finding.check:<24}") + Text(f"{finding.verdict.value:<8}", style=_STYLES[finding.verdict.value])
+        self.answer(head + Text(f" {finding.have}"))
+        if finding.verdict is Verdict.OK:
+            return
+        for word, said in (("want", finding.want), ("why", finding.why), ("hint", finding.hint)):
+            if said:
+                self.answer(Text(f"{indent}{'':<24}{word + ':':<6}", style="dim") + Text(said, style="cyan" if word == "hint" else ""))
+
+    # --- the conversation (stderr)
+
+    def talk(self, text: str | Text) -> None:
+        if not self.quiet:
+            with self._lock:
+                self._err.print(text)
+
+    def warn(self, text: str) -> None:
+        self.talk(Text("warning: ", style="yellow") + Text(text))
+
+    def next_step(self, command: str) -> None:
+        """The next command, to copy."""
+        self.talk(Text("next: ", style="dim") + Text(command, style="cyan"))
+
+    def error(self, error: MacfleetError) -> None:
+        lines = [Text("error: ", style="red") + Text(str(error))]
+        lines += [Text(f"  {truth}") for truth in error.truths]
+        if error.hint:
+            lines.append(Text("  hint: ", style="cyan") + Text(error.hint, style="cyan"))
+        with self._lock:
+            for line in lines:
+                self._err.print(line)
+
+    def ask(self, question: str) -> bool:
+        """Yes or no from the terminal; only an explicit yes is one."""
+        with self._lock:
+            self._err.print(Text(f"{question} [y/N] "), end="")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def watching(self) -> Iterator[Watcher]:
+        """An observer for `Fleet` that says what is awaited, on which Mac, for how long."""
+        watcher = Watcher(self, self._err)
+        try:
+            yield watcher
+        finally:
+            watcher.stop()
+
+
+class Watcher:
+    """Shows which Macs are at work: a live line on a terminal, a line every ten seconds elsewhere, each command with -v."""
+
+    def __init__(self, output: Output, console: Console):
+        self._output = output
+        self._console = console
+        self._running: dict[str, tuple[str, float]] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def started(self, mac: str, doing: str) -> None:
+        import time
+
+        with self._lock:
+            self._running[mac] = (doing, time.monotonic())
+            if self._thread is None and not self._output.quiet:
+                self._thread = threading.Thread(target=self._show, name="watcher", daemon=True)
+                self._thread.start()
+
+    def result(self, mac: str, result: Result) -> None:
+        if self._output.verbose:
+            status = "?" if result.exit_status is None else str(result.exit_status)
+            self._output.talk(Text(f"{mac}  {result.command}  exit {status}  {format_duration(result.duration_s)}", style="dim"))
+
+    def finished(self, mac: str, outcome: Outcome[Any]) -> None:
+        with self._lock:
+            self._running.pop(mac, None)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _awaited(self) -> str:
+        import time
+
+        with self._lock:
+            running = dict(self._running)
+        if not running:
+            return ""
+        now = time.monotonic()
+        slowest = max(running, key=lambda mac: now - running[mac][1])
+        doing, since = running[slowest]
+        others = f" and {len(running) - 1} more" if len(running) > 1 else ""
+        return f"{slowest}{others}: {doing or 'working'} ({format_duration(now - since)})"
+
+    def _show(self) -> None:
+        if self._console.is_terminal:
+            with self._console.status("") as status:
+                while not self._stopped.wait(0.1):
+                    status.update(self._awaited())
+            return
+        pause_s = 2.0  # nothing is said of what ends sooner
+        while not self._stopped.wait(pause_s):
+            pause_s = 10.0
+            if awaited := self._awaited():
+                self._output.talk(f"waiting for {awaited}")
+
+
+def column_width(names: Sequence[str]) -> int:
+    """The width of a first column that holds these names."""
+    return max((len(name) for name in names), default=0)

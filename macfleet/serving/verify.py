@@ -1,0 +1,126 @@
+"""Verify: read what every check asks, judge, report. One reading per Mac for all checks together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from macfleet.checks import CHECKS, FLEET_CHECKS
+from macfleet.checks.base import Check, FleetCheck
+from macfleet.core.errors import Unreachable
+from macfleet.core.fact import Fact, Facts
+from macfleet.core.finding import Finding, Verdict
+from macfleet.core.outcome import Outcome
+from macfleet.core.units import format_duration
+from macfleet.fleet.fleet import Fleet
+from macfleet.inventory.mac import Mac
+
+_WHY_REACHABLE = "macfleet acts only on a Mac that answers by SSH with the host key that was pinned for it"
+
+
+@dataclass(frozen=True)
+class MacVerification:
+    """One Mac's findings; `outcome` is `ok`, `differs`, `unknown` or `unreachable`."""
+
+    mac: str
+    outcome: str
+    findings: tuple[Finding, ...]
+    duration_s: float
+
+    def summary(self) -> str:
+        """The counts that are not good news, in words."""
+        counts = [(verdict, sum(finding.verdict is verdict for finding in self.findings)) for verdict in reversed(Verdict)]
+        return ", ".join(f"{count} {verdict.value}" for verdict, count in counts if count)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "mac": self.mac,
+            "outcome": self.outcome,
+            "findings": [finding.as_json() for finding in self.findings],
+            "duration_s": round(self.duration_s, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The findings of all Macs, in inventory order, and those about the fleet as a whole."""
+
+    macs: tuple[MacVerification, ...]
+    fleet: tuple[Finding, ...]
+    duration_s: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 as wanted, 1 a check fails or is unknown, 3 a Mac is unreachable: the worst decides."""
+        if any(mac.outcome == "unreachable" for mac in self.macs):
+            return 3
+        return 0 if all(finding.verdict.is_as_wanted for finding in self.findings()) else 1
+
+    @property
+    def can_be_provisioned(self) -> bool:
+        return any(finding.verdict is Verdict.FAIL and "macfleet provision" in finding.hint for finding in self.findings())
+
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for mac in self.macs for finding in mac.findings) + self.fleet
+
+    def sentence(self) -> str:
+        as_wanted = sum(mac.outcome == "ok" for mac in self.macs)
+        unreachable = sum(mac.outcome == "unreachable" for mac in self.macs)
+        counts = f"{as_wanted} Macs as wanted, {len(self.macs) - as_wanted - unreachable} differ, {unreachable} unreachable"
+        broken = sum(not finding.verdict.is_as_wanted for finding in self.fleet)
+        fleet = f"; {broken} findings about the fleet" if broken else ""
+        return f"{counts} in {format_duration(self.duration_s)}{fleet}"
+
+    def as_json(self) -> dict[str, Any]:
+        findings = self.findings()
+        return {
+            "schema": 1,
+            "macs": [mac.as_json() for mac in self.macs],
+            "fleet": [finding.as_json() for finding in self.fleet],
+            "summary": {
+                "macs": len(self.macs),
+                **{outcome: sum(mac.outcome == outcome for mac in self.macs) for outcome in ("ok", "differs", "unknown", "unreachable")},
+                "findings": {verdict.value: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict},
+                "exit_code": self.exit_code,
+                "duration_s": round(self.duration_s, 3),
+            },
+        }
+
+
+def verify(fleet: Fleet, *, checks: Sequence[Check] = CHECKS, fleet_checks: Sequence[FleetCheck] = FLEET_CHECKS) -> Verification:
+    """Read once, judge everything. A Mac that cannot be read has the finding `reachable`, and its neighbours are judged all the same."""
+    started = fleet.clock.monotonic()
+
+    def wanted(mac: Mac) -> Sequence[Fact[Any]]:
+        return [fact for check in (*checks, *fleet_checks) for fact in check.facts(mac)]
+
+    report = fleet.read(wanted)
+    facts = report.values()
+    macs = tuple(_judge(mac, report[mac.name], checks) for mac in fleet.macs)
+    chosen = replace(fleet.inventory, macs=tuple(fleet.macs))  # Macs that were not asked are no part of the question
+    about_fleet = tuple(finding for check in fleet_checks for finding in check.judge(chosen, facts))
+    return Verification(macs, about_fleet, fleet.clock.monotonic() - started)
+
+
+def _judge(mac: Mac, outcome: Outcome[Facts], checks: Sequence[Check]) -> MacVerification:
+    if outcome.value is None:
+        return MacVerification(mac.name, "unreachable", (_unreachable(mac, outcome),), outcome.duration_s)
+    reachable = Finding("reachable", Verdict.OK, f"{mac.address}:{mac.port} answers with the pinned host key", "reachable", _WHY_REACHABLE)
+    findings = (reachable, *(finding for check in checks for finding in check.judge(mac, outcome.value)))
+    return MacVerification(mac.name, _outcome_of(findings), findings, outcome.duration_s)
+
+
+def _outcome_of(findings: Sequence[Finding]) -> str:
+    verdicts = {finding.verdict for finding in findings}
+    if Verdict.FAIL in verdicts:
+        return "differs"
+    return "unknown" if Verdict.UNKNOWN in verdicts else "ok"
+
+
+def _unreachable(mac: Mac, outcome: Outcome[Facts]) -> Finding:
+    error = outcome.error
+    have = "; ".join((str(error), *(error.truths if error else ())))
+    verdict = Verdict.FAIL if isinstance(error, Unreachable) else Verdict.UNKNOWN
+    hint = (error.hint if error else None) or f"check power, network and Remote Login of {mac.name} ({mac.address}:{mac.port})"
+    return Finding("reachable", verdict, have, "answers by SSH with the pinned host key", _WHY_REACHABLE, hint)

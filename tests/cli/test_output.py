@@ -1,0 +1,98 @@
+import io
+import json
+
+from macfleet.cli.output import Output
+from macfleet.core.errors import MacfleetError
+from macfleet.core.finding import Finding, Verdict
+
+
+def spoken(**options):
+    stdout, stderr = io.StringIO(), io.StringIO()
+    return Output(stdout=stdout, stderr=stderr, **options), stdout, stderr
+
+
+def test_the_answer_goes_to_stdout_and_the_conversation_to_stderr():
+    output, stdout, stderr = spoken()
+
+    output.answer("studio-1  ok")
+    output.talk("reading")
+
+    assert stdout.getvalue() == "studio-1  ok\n"
+    assert stderr.getvalue() == "reading\n"
+
+
+def test_quiet_silences_talk_but_never_the_answer_or_an_error():
+    output, stdout, stderr = spoken(quiet=True)
+
+    output.answer("studio-1  ok")
+    output.talk("reading")
+    output.warn("slow")
+    output.error(MacfleetError("studio-2 did not come back"))
+
+    assert stdout.getvalue() == "studio-1  ok\n"
+    assert stderr.getvalue() == "error: studio-2 did not come back\n"
+
+
+def test_an_error_says_what_is_true_now_and_what_to_do():
+    output, _, stderr = spoken()
+
+    output.error(
+        MacfleetError(
+            "studio-2 did not come back after its reboot",
+            mac="studio-2",
+            truths=["studio-1 is done; studio-3 was not touched"],
+            hint="check its power, then run `macfleet rolling-reboot --resume`",
+        )
+    )
+
+    assert stderr.getvalue().splitlines() == [
+        "error: studio-2 did not come back after its reboot",
+        "  studio-1 is done; studio-3 was not touched",
+        "  hint: check its power, then run `macfleet rolling-reboot --resume`",
+    ]
+
+
+def test_a_finding_that_is_not_as_wanted_says_want_why_and_hint():
+    output, stdout, _ = spoken()
+
+    output.finding(Finding("power", Verdict.FAIL, "sleep 1", "sleep 0", "a Mac that sleeps serves nobody", "run `macfleet provision`"))
+
+    words = [" ".join(line.split()) for line in stdout.getvalue().splitlines()]
+    assert words == [
+        "power fail sleep 1",
+        "want: sleep 0",
+        "why: a Mac that sleeps serves nobody",
+        "hint: run `macfleet provision`",
+    ]
+
+
+def test_long_lines_and_square_brackets_are_printed_as_they_are():
+    output, stdout, _ = spoken()
+    line = "[red]not markup[/red] " + "x" * 300
+
+    output.answer(line)
+
+    assert stdout.getvalue() == line + "\n"
+
+
+def test_json_is_whole_and_without_colour():
+    output, stdout, _ = spoken(json_wanted=True)
+
+    output.json({"schema": 1, "macs": ["büro-1"]})
+
+    assert json.loads(stdout.getvalue()) == {"schema": 1, "macs": ["büro-1"]}
+    assert "büro-1" in stdout.getvalue()
+
+
+def test_the_watcher_forgets_a_mac_that_is_done():
+    output, _, stderr = spoken(verbose=True)
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "reading facts")
+        awaited = watcher._awaited()
+        watcher.finished("studio-1", None)
+        silent = watcher._awaited()
+
+    assert awaited.startswith("studio-1: reading facts")
+    assert silent == ""
+    assert "Traceback" not in stderr.getvalue()
