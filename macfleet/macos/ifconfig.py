@@ -1,0 +1,66 @@
+"""`ifconfig`: the interfaces as the kernel has them, and the members of the Thunderbolt bridge."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from macfleet.core.command import Command, command
+from macfleet.macos.answers import ask, unparsable
+
+
+@dataclass(frozen=True)
+class Interface:
+    """`ipv4` as address/prefix; `members` only of a bridge; `is_active` None where ifconfig prints no status."""
+
+    name: str
+    is_up: bool
+    mtu: int
+    ipv4: tuple[IPv4Interface, ...] = ()
+    members: tuple[str, ...] = ()
+    is_active: bool | None = None
+    ether: str | None = None
+
+
+def parse_ifconfig(text: str) -> tuple[Interface, ...]:
+    """Every interface, in order. A bridge that is down still has its members: down does not free a port."""
+    starts = list(re.finditer(r"^([A-Za-z]\w*): flags=[0-9a-f]+<([^>\n]*)>.*?\bmtu (\d{1,9})", text, re.MULTILINE))
+    if not starts:
+        raise unparsable("ifconfig", "no line like `en0: flags=…<UP,…> mtu 1500`")
+    ends = [start.start() for start in starts[1:]] + [len(text)]
+    return tuple(_interface(start, text[start.end() : end]) for start, end in zip(starts, ends, strict=True))
+
+
+INTERFACES = ask("interfaces", command("ifconfig", "-a", timeout_s=10), parse_ifconfig)
+
+
+def remove_bridge_member(interface: str, bridge: str = "bridge0") -> Command:
+    """Until the next boot; the stored membership is in the preferences that `plutil` reads."""
+    return command("ifconfig", bridge, "deletem", interface, sudo=True, timeout_s=10)
+
+
+def bridge_down(bridge: str = "bridge0") -> Command:
+    return command("ifconfig", bridge, "down", sudo=True, timeout_s=10)
+
+
+def _interface(start: re.Match[str], body: str) -> Interface:
+    status = re.search(r"^\s+status: (\w+)", body, re.MULTILINE)
+    ether = re.search(r"^\s+ether ([0-9a-f:]{17})", body, re.MULTILINE)
+    return Interface(
+        name=start[1],
+        is_up="UP" in start[2].split(","),
+        mtu=int(start[3]),
+        ipv4=tuple(_address(ip, mask) for ip, mask in re.findall(r"^\s+inet (\S+)(?: --> \S+)? netmask (\S+)", body, re.MULTILINE)),
+        members=tuple(re.findall(r"^\s+member: (\w+) flags=", body, re.MULTILINE)),
+        is_active=None if status is None else status[1] == "active",
+        ether=ether[1] if ether else None,
+    )
+
+
+def _address(ip: str, mask: str) -> IPv4Interface:
+    """`netmask 0xfffffffc` is macOS's spelling of /30."""
+    try:
+        return IPv4Interface(f"{ip}/{int(mask, 16).bit_count()}")
+    except ValueError:
+        raise unparsable("ifconfig", f'"inet {ip} netmask {mask}" is no address') from None

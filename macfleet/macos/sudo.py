@@ -1,0 +1,19 @@
+"""`sudo -n true`: whether root is to be had without a password."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from macfleet.core.command import command
+from macfleet.core.fact import Fact, Unknown
+from macfleet.core.result import Result
+from macfleet.macos.answers import PROGRAM_MISSING
+
+
+def _understand(results: Sequence[Result]) -> bool | Unknown:
+    if results[0].exit_status == PROGRAM_MISSING:
+        return Unknown(results[0].failure())
+    return results[0].ok
+
+
+PASSWORDLESS: Fact[bool] = Fact("sudo", (command("sudo", "-n", "true", timeout_s=10),), _understand)

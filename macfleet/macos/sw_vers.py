@@ -1,0 +1,46 @@
+"""`sw_vers`: which macOS this is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from macfleet.core.command import command
+from macfleet.macos.answers import ask, unparsable
+
+
+@dataclass(frozen=True)
+class Version:
+    """`version` "26.5", `build` "25F71". RDMA needs equal builds on all Macs, so the build is the identity."""
+
+    product: str
+    version: str
+    build: str
+
+    def is_at_least(self, minimum: str) -> bool:
+        return _numbers(self.version) >= _numbers(minimum)
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.version} ({self.build})"
+
+
+def parse_sw_vers(text: str) -> Version:
+    """Version and build from `sw_vers`. An extra line (ProductVersionExtra of a rapid response) is no trouble."""
+    rows = dict(re.findall(r"^(\w+):[ \t]*(\S.*?)[ \t\r]*$", text, re.MULTILINE))
+    for row in ("ProductName", "ProductVersion", "BuildVersion"):
+        if row not in rows:
+            raise unparsable("sw_vers", f"no {row} line")
+    if not re.fullmatch(r"\d+(\.\d+)*", rows["ProductVersion"]):
+        raise unparsable("sw_vers", f'ProductVersion is "{rows["ProductVersion"]}"')
+    return Version(rows["ProductName"], rows["ProductVersion"], rows["BuildVersion"])
+
+
+VERSION = ask("macos-version", command("sw_vers", timeout_s=10), parse_sw_vers)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """26.2 and 26.2.0 are the same version."""
+    numbers = [int(number) for number in re.findall(r"\d+", version)]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
