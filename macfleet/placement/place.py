@@ -1,0 +1,230 @@
+"""Layers to Macs: every layer of the model on exactly one Mac, no Mac above what its GPU may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from math import inf
+
+from macfleet.core.errors import PlacementRefused
+from macfleet.core.units import format_size
+from macfleet.models.card import ModelCard
+from macfleet.placement.memory import TIGHT_SHARE, USABLE_SHARE, MacMemory, overhead_bytes
+from macfleet.placement.split import split
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one Mac holds: layers `first_layer` up to, not including, `last_layer`."""
+
+    mac: str
+    rank: int
+    first_layer: int
+    last_layer: int
+    weight_bytes: int
+    kv_bytes: int
+    overhead_bytes: int
+    limit_bytes: int
+
+    @property
+    def layers(self) -> int:
+        return self.last_layer - self.first_layer
+
+    @property
+    def need_bytes(self) -> int:
+        return self.weight_bytes + self.kv_bytes + self.overhead_bytes
+
+    @property
+    def fill(self) -> float:
+        """Share of the GPU limit that is taken when every request is as long as it may be."""
+        return self.need_bytes / self.limit_bytes
+
+    @property
+    def is_tight(self) -> bool:
+        return self.fill > TIGHT_SHARE
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Stages in rank order. Their layers cover 0..L-1 exactly once: asserted here, whoever makes one.
+
+    mlx-lm before 0.32 lost layers whenever they did not divide by the ranks, without a word (mlx-lm#1688).
+    """
+
+    model: str
+    layers: int
+    context_tokens: int
+    concurrency: int
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        held = [layer for stage in self.stages for layer in range(stage.first_layer, stage.last_layer)]
+        if held != list(range(self.layers)) or [stage.rank for stage in self.stages] != list(range(len(self.stages))):
+            raise AssertionError(f"the stages of {self.model} do not cover its {self.layers} layers exactly once: {self.stages}")
+
+    def stage_of(self, mac: str) -> Stage:
+        return next(stage for stage in self.stages if stage.mac == mac)
+
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(
+            f"{stage.mac} is filled to {stage.fill:.0%} of its GPU limit of {format_size(stage.limit_bytes)}"
+            for stage in self.stages
+            if stage.is_tight
+        )
+
+
+def place(card: ModelCard, macs: Sequence[MacMemory], *, context_tokens: int, concurrency: int) -> Placement:
+    """`card`'s layers on `macs` in the order given (the first is rank 0), every Mac with at least one.
+
+    Chosen so that the slowest stage is as fast as can be (bytes per memory bandwidth: that is what a pipeline's throughput
+    hangs on), and among those so that the fullest Mac is as empty as can be. Raises PlacementRefused with numbers, Mac by Mac.
+    """
+    need = _Need(card, macs, context_tokens, concurrency)
+    _refuse_what_makes_no_sense(need)
+    ends = _balanced(need)
+    if ends is None:
+        raise _refusal(need)
+    firsts = (0, *ends[:-1])
+    stages = tuple(need.stage(rank, first, last) for rank, (first, last) in enumerate(zip(firsts, ends, strict=True)))
+    return Placement(card.name, card.layers, context_tokens, concurrency, stages)
+
+
+@dataclass(frozen=True)
+class _Need:
+    """The question, and what any piece of it would cost. Sums run from layer 0, so that a piece is one subtraction."""
+
+    card: ModelCard
+    macs: Sequence[MacMemory]
+    context_tokens: int
+    concurrency: int
+
+    @cached_property
+    def weight_sums(self) -> list[int]:
+        return [0, *accumulate(self.card.layer_bytes)]
+
+    @cached_property
+    def cache_sums(self) -> list[int]:
+        """Caches when every request is as long as it may be."""
+        card, tokens = self.card, self.context_tokens
+        one = [kv * tokens + state for kv, state in zip(card.kv_bytes_per_layer, card.state_bytes_per_layer, strict=True)]
+        return [0, *accumulate(self.concurrency * layer for layer in one)]
+
+    @cached_property
+    def overhead_bytes(self) -> int:
+        return overhead_bytes(self.card.hidden)
+
+    @cached_property
+    def speeds(self) -> list[float]:
+        """Memory bandwidths; where one is unknown, the limits stand in, so that layers follow memory."""
+        known = [mac.bandwidth_gb_s for mac in self.macs if mac.bandwidth_gb_s]
+        return known if len(known) == len(self.macs) else [float(mac.limit_bytes) for mac in self.macs]
+
+    def weights(self, first: int, last: int) -> int:
+        """What `card.weight_bytes` says, quickly."""
+        is_first, is_last = first == 0, last == self.card.layers
+        ends = self.card.embed_bytes * is_first + self.card.head_bytes * is_last
+        shared = self.card.embed_bytes if self.card.is_tied and is_first and is_last else 0
+        return self.weight_sums[last] - self.weight_sums[first] + ends - shared
+
+    def cache(self, first: int, last: int) -> int:
+        return self.cache_sums[last] - self.cache_sums[first]
+
+    def bytes(self, first: int, last: int) -> int:
+        return self.weights(first, last) + self.cache(first, last) + self.overhead_bytes
+
+    def seconds(self, rank: int, first: int, last: int) -> float:
+        """In proportion to the time of one step; a Mac that cannot hold the piece would take for ever."""
+        fits = self.bytes(first, last) <= self.macs[rank].usable_bytes
+        return self.weights(first, last) / self.speeds[rank] if fits else inf
+
+    def fill(self, rank: int, first: int, last: int) -> float:
+        return self.bytes(first, last) / self.macs[rank].limit_bytes
+
+    def stage(self, rank: int, first: int, last: int) -> Stage:
+        mac = self.macs[rank]
+        weights, cache = self.card.weight_bytes(first, last), self.cache(first, last)
+        return Stage(mac.name, rank, first, last, weights, cache, self.overhead_bytes, mac.limit_bytes)
+
+
+def _balanced(need: _Need) -> tuple[int, ...] | None:
+    layers, macs = need.card.layers, len(need.macs)
+    fastest = split(layers, macs, need.seconds)
+    if fastest is None:
+        return None
+    firsts = (0, *fastest[:-1])
+    slowest = max(need.seconds(rank, first, last) for rank, (first, last) in enumerate(zip(firsts, fastest, strict=True)))
+
+    def fill_if_as_fast(rank: int, first: int, last: int) -> float:
+        return need.fill(rank, first, last) if need.seconds(rank, first, last) <= slowest else inf
+
+    return split(layers, macs, fill_if_as_fast)
+
+
+def _refuse_what_makes_no_sense(need: _Need) -> None:
+    card, names = need.card, [mac.name for mac in need.macs]
+    if not names:
+        raise PlacementRefused(f"{card.name} has no Macs to be placed on")
+    if card.layers < len(names):
+        raise PlacementRefused(
+            f"{card.name} has {card.layers} layers, too few for {len(names)} Macs with at least one each",
+            hint=f"place it on {card.layers} Macs or fewer",
+        )
+    if card.context_tokens and need.context_tokens > card.context_tokens:
+        raise PlacementRefused(
+            f"{card.name} knows contexts of up to {card.context_tokens} tokens, not {need.context_tokens}",
+            hint=f"set `context: {card.context_tokens}` or less for the service",
+        )
+
+
+def _refusal(need: _Need) -> PlacementRefused:
+    card = need.card
+    rooms = [_room(need, rank) for rank in range(len(need.macs))]
+    truths = [_room_sentence(need, rank, room) for rank, room in enumerate(rooms)]
+    truths.append(
+        f"together they have room for {sum(rooms)} layers, {card.name} has {card.layers}: "
+        f"{format_size(need.weights(0, card.layers))} of weights and {format_size(need.cache_sums[-1])} of KV cache "
+        f"({need.concurrency} requests of {need.context_tokens} tokens)"
+    )
+    names = ", ".join(mac.name for mac in need.macs)
+    return PlacementRefused(f"{card.name} does not fit on {names}", truths=truths, hint=_way_out(need, rooms))
+
+
+def _ends_bytes(need: _Need, rank: int) -> int:
+    """What the stage of this rank holds before its first layer."""
+    card = need.card
+    return need.overhead_bytes + card.embed_bytes * (rank == 0) + card.head_bytes * (rank == len(need.macs) - 1)
+
+
+def _layer_bytes(need: _Need) -> tuple[int, int]:
+    """Weights and cache of a layer of average size."""
+    return need.weight_sums[-1] // need.card.layers, need.cache_sums[-1] // need.card.layers
+
+
+def _room(need: _Need, rank: int) -> int:
+    """How many layers of average size this Mac could hold."""
+    return max(0, (need.macs[rank].usable_bytes - _ends_bytes(need, rank)) // sum(_layer_bytes(need)))
+
+
+def _room_sentence(need: _Need, rank: int, room: int) -> str:
+    mac = need.macs[rank]
+    weights, cache = _layer_bytes(need)
+    return (
+        f"{mac.name} may use {format_size(mac.usable_bytes)} ({USABLE_SHARE:.0%} of {format_size(mac.limit_bytes)}, {mac.limit_source()}): "
+        f"{format_size(_ends_bytes(need, rank))} beside the layers, then room for {room} layers "
+        f"of {format_size(weights)} and {format_size(cache)} of KV cache each"
+    )
+
+
+def _way_out(need: _Need, rooms: Sequence[int]) -> str:
+    too_small = [mac.name for mac, room in zip(need.macs, rooms, strict=True) if room == 0]
+    if too_small and sum(rooms) >= need.card.layers:
+        return f"leave out {', '.join(too_small)}: a Mac of the gang must hold at least one layer"
+    raised = [MacMemory(mac.name, mac.memory_bytes, mac.recommended_limit_bytes, mac.bandwidth_gb_s) for mac in need.macs]
+    if _balanced(_Need(need.card, raised, need.context_tokens, need.concurrency)) is not None:
+        limits = sorted({format_size(mac.recommended_limit_bytes) for mac in need.macs})
+        return f"it would fit with `wired_limit: {' / '.join(limits)}` (what macOS can spare); then `macfleet provision`"
+    if _balanced(_Need(need.card, need.macs, 1024, 1)) is not None:
+        return "it would fit with a smaller `context` or `concurrency`"
+    return "it needs more Macs, Macs with more memory, or a smaller quantization of the model"

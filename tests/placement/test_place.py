@@ -1,0 +1,186 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from macfleet.core.errors import PlacementRefused
+from macfleet.core.units import GIB
+from macfleet.models.card import ModelCard
+from macfleet.models.catalog import find
+from macfleet.placement.memory import MacMemory
+from macfleet.placement.place import Placement, Stage, place
+from macfleet.placement.split import split
+
+
+def card(layers=61, layer_bytes=5 * GIB, **changes):
+    """61 layers of 5 GiB, in the shape of DeepSeek V3."""
+    sizes = (layer_bytes,) * layers if isinstance(layer_bytes, int) else tuple(layer_bytes)
+    fields = {
+        "name": "model", "repo": "", "family": "deepseek_v3", "quantization": "4b", "disk_bytes": 0, "hidden": 7168, "vocab": 129280,
+        "context_tokens": 163840, "layer_bytes": sizes, "embed_bytes": GIB, "head_bytes": GIB, "is_tied": False,
+        "kv_bytes_per_layer": (1152,) * len(sizes), "state_bytes_per_layer": (0,) * len(sizes), "is_exact": True,
+    }  # fmt: skip
+    return ModelCard(**{**fields, **changes})
+
+
+def macs(*memory_gib, limit_gib=None, bandwidth=819.0):
+    limit = limit_gib and limit_gib * GIB
+    return [MacMemory(f"studio-{n}", size * GIB, limit, bandwidth) for n, size in enumerate(memory_gib, start=1)]
+
+
+def layers_of(placement):
+    return [stage.layers for stage in placement.stages]
+
+
+def test_equal_macs_get_equal_shares_and_the_odd_layer_goes_where_no_embedding_or_head_is():
+    placement = place(card(), macs(512, 512, 512, 512, limit_gib=448), context_tokens=8192, concurrency=4)
+
+    assert layers_of(placement) in ([15, 16, 15, 15], [15, 15, 16, 15])
+    assert [stage.mac for stage in placement.stages] == ["studio-1", "studio-2", "studio-3", "studio-4"]
+    assert placement.warnings() == ()
+
+
+def test_deepseek_v3_on_four_m3_ultra_of_512_gib_is_four_stages_of_about_90_gib():
+    placement = place(find("deepseek-v3"), macs(512, 512, 512, 512, limit_gib=448), context_tokens=8192, concurrency=4)
+
+    assert sum(layers_of(placement)) == 61
+    assert all(80 * GIB < stage.weight_bytes < 98 * GIB for stage in placement.stages)
+    assert sum(stage.weight_bytes for stage in placement.stages) == pytest.approx(378e9, rel=0.01)
+    assert all(stage.fill < 0.25 for stage in placement.stages)
+
+
+def test_a_tied_embedding_is_held_by_both_ends_and_once_by_a_single_mac():
+    tied = card(4, GIB, is_tied=True)
+
+    assert [stage.weight_bytes for stage in place(tied, macs(64, 64), context_tokens=64, concurrency=1).stages] == [3 * GIB, 3 * GIB]
+    assert place(tied, macs(64), context_tokens=64, concurrency=1).stages[0].weight_bytes == 5 * GIB
+
+
+def test_a_mac_with_twice_the_bandwidth_gets_twice_the_layers():
+    uneven = [MacMemory("ultra", 512 * GIB, None, 800.0), MacMemory("max", 512 * GIB, None, 400.0)]
+
+    placement = place(card(60, GIB, embed_bytes=0, head_bytes=0), uneven, context_tokens=8192, concurrency=1)
+
+    assert layers_of(placement) == [40, 20]
+
+
+def test_a_fast_mac_with_little_memory_gets_only_what_fits():
+    uneven = [MacMemory("fast", 64 * GIB, 48 * GIB, 800.0), MacMemory("large", 512 * GIB, 448 * GIB, 400.0)]
+
+    placement = place(card(), uneven, context_tokens=8192, concurrency=1)
+
+    assert placement.stages[0].need_bytes <= 0.92 * 48 * GIB
+    assert layers_of(placement)[1] > layers_of(placement)[0]
+
+
+def test_where_a_bandwidth_is_unknown_layers_follow_memory():
+    unknown = [MacMemory("small", 64 * GIB, 48 * GIB, None), MacMemory("large", 128 * GIB, 96 * GIB, 546.0)]
+
+    placement = place(card(30, GIB, embed_bytes=0, head_bytes=0), unknown, context_tokens=8192, concurrency=1)
+
+    assert layers_of(placement) == [10, 20]
+
+
+def test_every_stage_is_counted_with_weights_cache_and_overhead():
+    model = card(4, GIB, kv_bytes_per_layer=(1024,) * 4, hidden=1024)
+
+    first, last = place(model, macs(64, 64), context_tokens=1024, concurrency=2).stages
+
+    assert first.weight_bytes == last.weight_bytes == 3 * GIB  # two layers, and the embedding or the head
+    assert first.kv_bytes == 2 * 1024 * 1024 * 2  # two layers, two requests
+    assert first.need_bytes == 3 * GIB + first.kv_bytes + first.overhead_bytes
+    assert first.overhead_bytes > 2 * GIB
+
+
+def test_a_model_that_does_not_fit_is_refused_mac_by_mac_with_numbers():
+    with pytest.raises(PlacementRefused) as refused:
+        place(card(name="deepseek-v3"), macs(64, 64), context_tokens=8192, concurrency=4)
+
+    assert refused.value.what == "deepseek-v3 does not fit on studio-1, studio-2"
+    assert refused.value.truths[0].startswith(
+        "studio-1 may use 44.2 GiB (92% of 48 GiB, macOS's own limit for 64 GiB, about, as no wired limit is set): "
+        "3.1 GiB beside the layers, then room for 8 layers of 5 GiB"
+    )
+    assert refused.value.truths[1].startswith("studio-2 may use 44.2 GiB")
+    assert refused.value.truths[-1].startswith("together they have room for 16 layers, deepseek-v3 has 61: 307 GiB of weights")
+    assert "more Macs" in refused.value.hint
+
+
+def test_a_refusal_names_the_wired_limit_that_would_do():
+    with pytest.raises(PlacementRefused) as refused:
+        place(card(), macs(512, limit_gib=128), context_tokens=8192, concurrency=1)
+
+    assert "room for 22 layers" in refused.value.truths[0]
+    assert refused.value.hint.startswith("it would fit with `wired_limit: 460.8 GiB`")
+
+
+def test_a_refusal_says_when_the_cache_is_too_large_and_not_the_model():
+    with pytest.raises(PlacementRefused) as refused:
+        place(card(), macs(512, limit_gib=448), context_tokens=160000, concurrency=64)
+
+    assert "smaller `context` or `concurrency`" in refused.value.hint
+
+
+def test_a_mac_too_small_for_a_single_layer_is_named():
+    with pytest.raises(PlacementRefused) as refused:
+        place(card(), macs(512, 8, limit_gib=None), context_tokens=8192, concurrency=1)
+
+    assert refused.value.hint.startswith("leave out studio-2")
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "context_tokens", "said"),
+    [
+        (card(), 0, 8192, "no Macs"),
+        (card(2), 3, 8192, "too few for 3 Macs"),
+        (card(context_tokens=4096), 2, 8192, "knows contexts of up to 4096 tokens"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_arithmetic(model, count, context_tokens, said):
+    with pytest.raises(PlacementRefused, match=said):
+        place(model, macs(*[512] * count), context_tokens=context_tokens, concurrency=1)
+
+
+def test_stages_that_lose_a_layer_cannot_be_made():
+    with pytest.raises(AssertionError, match="exactly once"):
+        Placement("model", 3, 8192, 1, (Stage("a", 0, 0, 1, 1, 1, 1, 1), Stage("b", 1, 2, 3, 1, 1, 1, 1)))
+
+
+@given(
+    layers=st.lists(st.integers(1, 8 * GIB), min_size=1, max_size=40),
+    memory=st.lists(st.tuples(st.sampled_from([16, 64, 128, 512]), st.sampled_from([None, 120.0, 273.0, 819.0])), min_size=1, max_size=6),
+    concurrency=st.integers(1, 16),
+)
+def test_a_placement_covers_every_layer_once_and_overfills_nobody_or_is_refused(layers, memory, concurrency):
+    model = card(layer_bytes=layers)
+    fleet = [MacMemory(f"mac-{n}", size * GIB, None, bandwidth) for n, (size, bandwidth) in enumerate(memory)]
+
+    try:
+        placement = place(model, fleet, context_tokens=8192, concurrency=concurrency)
+    except PlacementRefused:
+        return
+
+    assert [layer for stage in placement.stages for layer in range(stage.first_layer, stage.last_layer)] == list(range(len(layers)))
+    assert all(stage.layers >= 1 and stage.fill <= 0.92 for stage in placement.stages)
+    assert sum(stage.weight_bytes for stage in placement.stages) == sum(layers) + 2 * GIB
+
+
+@given(st.lists(st.integers(1, 100), min_size=3, max_size=9), st.integers(1, 3))
+def test_the_dearest_piece_is_as_cheap_as_any_cut_could_make_it(weights, pieces):
+    def cost(_piece, first, last):
+        return sum(weights[first:last])
+
+    ends = split(len(weights), pieces, cost)
+
+    best = min(max(cost(0, a, b) for a, b in cut) for cut in every_cut(0, len(weights), pieces))
+    assert max(cost(0, a, b) for a, b in zip((0, *ends[:-1]), ends, strict=True)) == best
+
+
+def every_cut(first, last, pieces):
+    if pieces == 1:
+        return [[(first, last)]]
+    middles = range(first + 1, last - pieces + 2)
+    return [[(first, middle), *rest] for middle in middles for rest in every_cut(middle, last, pieces - 1)]
+
+
+def test_there_is_no_cut_into_more_pieces_than_layers():
+    assert split(2, 3, lambda *_: 1.0) is None
