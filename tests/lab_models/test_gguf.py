@@ -40,7 +40,7 @@ def test_packed_weights_become_float32_by_their_own_bits():
         "model.layers.3.mlp.up_proj.weight": ((64, 64), mx.float32),
         "model.embed_tokens.weight": ((64, 64), mx.float32),
     }
-    assert mx.abs(tensors["model.layers.3.mlp.up_proj.weight"] - weight).max().item() < 0.1
+    assert mx.abs(tensors["model.layers.3.mlp.up_proj.weight"] - weight).max().item() < 0.2
     assert mx.abs(tensors["model.embed_tokens.weight"] - weight).max().item() < 0.02
 
 
