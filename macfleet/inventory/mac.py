@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from macfleet.core.errors import RequestError
+from macfleet.core.near import did_you_mean
 from macfleet.core.paths import MacPaths
 from macfleet.inventory.settings import SecretSource, Settings
 
@@ -78,7 +80,11 @@ class Inventory:
     ssh: SshSettings = field(default_factory=SshSettings)
 
     def mac(self, name: str) -> Mac:
-        return next(mac for mac in self.macs if mac.name == name)
+        """The Mac of this name. Raises RequestError with the near name."""
+        for mac in self.macs:
+            if mac.name == name:
+                return mac
+        raise RequestError(f'there is no Mac "{name}"', hint=did_you_mean(name, [mac.name for mac in self.macs]))
 
     def service(self, name: str) -> Service | None:
         return next((service for service in self.services if service.name == name), None)
