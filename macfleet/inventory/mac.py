@@ -70,7 +70,11 @@ class SshSettings:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What exists and what is wanted. `macs` in file order, which is the order of every output."""
+    """What exists and what is wanted. `macs` in file order, which is the order of every output.
+
+    `order` names all Macs of the file and stays as it is when `macs` is narrowed to a selection: the address of a cable
+    follows from a Mac's place in it.
+    """
 
     path: Path
     name: str
@@ -78,6 +82,11 @@ class Inventory:
     services: tuple[Service, ...] = ()
     models: tuple[ModelSource, ...] = ()
     ssh: SshSettings = field(default_factory=SshSettings)
+    order: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.order:
+            object.__setattr__(self, "order", tuple(mac.name for mac in self.macs))
 
     def mac(self, name: str) -> Mac:
         """The Mac of this name. Raises RequestError with the near name."""
