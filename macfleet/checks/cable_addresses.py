@@ -1,0 +1,84 @@
+"""Has each end of each cable its own address? A fleet check: which /30 a cable has follows from both its ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Interface
+from typing import Any
+
+from macfleet.checks import findings
+from macfleet.checks.cabling import read_ports
+from macfleet.core.errors import MacfleetError
+from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.finding import Finding
+from macfleet.inventory.mac import Inventory, Mac
+from macfleet.inventory.settings import Topology
+from macfleet.macos import ifconfig, networksetup, system_profiler
+from macfleet.macos.cabling import End, addresses, find_links
+
+
+class CableAddresses:
+    name = "cable-addresses"
+    why = "JACCL takes the address of the port as its GID, so RDMA needs one on every cabled port, in a network of its own"
+    want = "a static address on both ends of every cable"
+
+    def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
+        if mac.settings.interconnect.topology is Topology.NONE:
+            return ()
+        return (system_profiler.THUNDERBOLT, networksetup.HARDWARE_PORTS, ifconfig.INTERFACES)
+
+    def judge(self, inventory: Inventory, facts: Mapping[str, Facts]) -> Sequence[Finding]:
+        macs = [mac for mac in inventory.macs if mac.settings.interconnect.topology is not Topology.NONE]
+        try:
+            wanted = wanted_addresses(inventory, read_ports(macs, facts))
+        except MacfleetError as error:
+            return [findings.fail(self, str(error), self.want, error.hint or "")]
+        if not wanted:
+            return [findings.ok(self, "no cable between two Macs", self.want)]
+
+        told = [_judge_end(end, address, facts[end.mac]) for end, address in wanted.items()]
+        unknown = [one for one in told if isinstance(one, Unknown)]
+        wrong = [one for one in told if isinstance(one, str) and one]
+        if wrong:
+            have = f"{len(wrong)} of {len(wanted)} cable ends: {_shorten(wrong)}"
+            return [findings.fail(self, have, self.want, "`macfleet provision` gives each cable its addresses")]
+        if unknown:
+            return [findings.unknown(self, unknown[0], self.want)]
+        return [findings.ok(self, f"{len(wanted)} cable ends have theirs", self.want)]
+
+
+def wanted_addresses(inventory: Inventory, ports: Mapping[str, tuple[system_profiler.Port, ...]]) -> dict[End, IPv4Interface]:
+    """End → address with prefix. The order of all Macs counts, so one that is silent or not selected moves no address."""
+    cables = find_links(ports, inventory.order)
+    networks = {inventory.mac(link.a.mac).settings.interconnect.network for link in cables.links}
+    given = {network: addresses(cables, network) for network in networks}
+    wanted = {}
+    for link in cables.links:
+        network = inventory.mac(link.a.mac).settings.interconnect.network
+        for end in (link.a, link.b):
+            if end in given[network]:
+                ip, mask, _ = given[network][end]
+                wanted[end] = IPv4Interface(f"{ip}/{mask}")
+    return wanted
+
+
+def _judge_end(end: End, address: IPv4Interface, facts: Facts) -> str | Unknown:
+    """What is wrong at this end; "" when nothing is, or when another check names it."""
+    ports, interfaces = facts[networksetup.HARDWARE_PORTS], facts[ifconfig.INTERFACES]
+    if isinstance(ports, Unknown):
+        return ports
+    if isinstance(interfaces, Unknown):
+        return interfaces
+    device = networksetup.thunderbolt_interfaces(ports).get(end.receptacle)
+    if device is None:
+        return f"{end} is no network port"
+    if any(device in bridge.members for bridge in interfaces):
+        return ""  # thunderbolt-bridge says so, and while it is in there it can have no address
+    have = next((interface.ipv4 for interface in interfaces if interface.name == device), ())
+    if address in have:
+        return ""
+    return f"{end} ({device}) has {', '.join(map(str, have)) or 'none'}, wants {address}"
+
+
+def _shorten(told: list[str]) -> str:
+    return "; ".join(told[:4]) + (f"; and {len(told) - 4} more" if len(told) > 4 else "")

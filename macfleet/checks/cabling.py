@@ -1,0 +1,135 @@
+"""Is every cable at full speed, and the mesh or ring complete? Both ends of a bad or missing cable are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from macfleet.checks import findings
+from macfleet.checks.rdma import thunderbolt_generation
+from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.finding import Finding
+from macfleet.inventory.mac import Inventory, Mac
+from macfleet.inventory.settings import Topology
+from macfleet.macos import system_profiler
+from macfleet.macos.cabling import Cabling as Cables
+from macfleet.macos.cabling import End, Link, find_links, missing_pairs, suggest_cables
+from macfleet.macos.system_profiler import Port
+
+
+class Cabling:
+    name = "cabling"
+    why = "RDMA does not cross a Mac and needs 80 Gb/s: a missing or slow cable decides how a model can be spread"
+
+    def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
+        return () if mac.settings.interconnect.topology is Topology.NONE else (system_profiler.THUNDERBOLT,)
+
+    def judge(self, inventory: Inventory, facts: Mapping[str, Facts]) -> Sequence[Finding]:
+        macs = [mac for mac in inventory.macs if mac.settings.interconnect.topology is not Topology.NONE]
+        if len(macs) < 2:
+            return [findings.ok(self, "not looked at: no cabling is wanted", "nothing")]
+        ports = read_ports(macs, facts)
+        cables = find_links(ports, [mac.name for mac in macs])
+        unread = [mac.name for mac in macs if mac.name not in ports]
+
+        found = [*self._slow(cables, macs), *self._missing(cables, macs), *self._doubled(cables)]
+        if unread:
+            found.append(findings.unknown(self, f"nobody could see the ports of {findings.names(unread)}", _want(macs)))
+        elif len(macs) == len(inventory.order):
+            found += self._foreign(cables)
+        return found or [findings.ok(self, _describe(cables), _want(macs))]
+
+    def _slow(self, cables: Cables, macs: Sequence[Mac]) -> Iterator[Finding]:
+        best = {mac.name: _best_speed(mac, cables.ports.get(mac.name, ())) for mac in macs}
+        for link in cables.links:
+            want_gb_s = min(best[link.a.mac], best[link.b.mac])
+            if link.speed_gb_s is None:
+                yield findings.unknown(self, f"the speed of {link} is not known", f"{want_gb_s} Gb/s")
+            elif link.speed_gb_s < want_gb_s:
+                hint = f"put a Thunderbolt 5 cable (80 Gb/s, at most 1 m if passive) between {link.a} and {link.b}, without a dock"
+                yield findings.fail(self, f"{link} runs at {link.speed_gb_s} Gb/s", f"{want_gb_s} Gb/s", hint)
+
+    def _missing(self, cables: Cables, macs: Sequence[Mac]) -> Iterator[Finding]:
+        for topology in (Topology.MESH, Topology.RING):
+            wanted = [mac.name for mac in macs if mac.settings.interconnect.topology is topology]
+            seen = [mac for mac in wanted if mac in cables.ports]
+            if topology is Topology.RING and seen != wanted:
+                continue  # which cables close a ring depends on those that nobody could see
+            pairs = missing_pairs(cables, seen, topology)
+            for pair, ends in zip(pairs, suggest_cables(cables, pairs), strict=True):
+                yield self._no_cable(cables, pair, ends, topology, len(wanted))
+
+    def _no_cable(
+        self, cables: Cables, pair: tuple[str, str], ends: tuple[End | None, End | None], topology: Topology, size: int
+    ) -> Finding:
+        want = f"a full mesh of {size} Macs" if topology is Topology.MESH else f"a closed ring of {size} Macs"
+        first, second = ends
+        have = f"no cable between {pair[0]} and {pair[1]}"
+        if first is not None and second is not None:
+            return findings.fail(self, f"{have}; free are {first} and {second}", want, f"connect {first} with {second}, at 80 Gb/s")
+        full = [mac for mac, end in zip(pair, ends, strict=True) if end is None]
+        return findings.fail(self, f"{have}; no free port on {findings.names(full)}", want, _make_room(cables, full[0], topology, size))
+
+    def _doubled(self, cables: Cables) -> Iterator[Finding]:
+        want = "at most one cable between two Macs"
+        for one, other in combinations(cables.macs, 2):
+            links = cables.between(one, other)
+            if len(links) > 1:
+                have = f"{len(links)} cables between {one} and {other}: {', '.join(str(link) for link in links)}"
+                yield findings.warn(self, have, want, f"unplug {links[-1]}: only one is used, and bridged they make a loop")
+        for link in cables.links:
+            if link.a.mac == link.b.mac:
+                yield findings.warn(self, f"{link} connects a Mac with itself", want, "unplug it, or lead it to another Mac")
+
+    def _foreign(self, cables: Cables) -> Iterator[Finding]:
+        for dangling in cables.dangling:
+            have = f"{dangling.end} leads to a Mac ({dangling.model_identifier}) that is not in the inventory"
+            yield findings.warn(self, have, "cables between Macs of the inventory", "add that Mac, or ignore this")
+
+
+def read_ports(macs: Sequence[Mac], facts: Mapping[str, Facts]) -> dict[str, tuple[Port, ...]]:
+    """The ports of those Macs that told theirs."""
+    ports = {}
+    for mac in macs:
+        told = findings.told(facts, mac.name, system_profiler.THUNDERBOLT)
+        if not isinstance(told, Unknown):
+            ports[mac.name] = told
+    return ports
+
+
+def _best_speed(mac: Mac, ports: Sequence[Port]) -> int:
+    return 40 if thunderbolt_generation(mac, ports) == 4 else 80
+
+
+def _make_room(cables: Cables, mac: str, topology: Topology, size: int) -> str:
+    count = len(cables.ports[mac])
+    if topology is Topology.MESH and size - 1 > count:
+        return f"a mesh of {size} needs {size - 1} ports on each Mac and {mac} has {count}: write `topology: ring`, or use fewer Macs"
+    doubled = next((link for other in cables.macs for link in cables.between(mac, other)[1:]), None)
+    if doubled is not None:
+        return f"{doubled} is a second cable between the same Macs: move it"
+    others = _other_devices(cables, mac)
+    return f"free a port of {mac}{f': {others} lead to no Mac of this fleet' if others else ''}"
+
+
+def _other_devices(cables: Cables, mac: str) -> str:
+    used = {end for link in cables.links for end in (link.a, link.b)}
+    ends = [End(mac, port.receptacle) for port in cables.ports[mac] if port.connected]
+    return ", ".join(str(end) for end in ends if end not in used)
+
+
+def _want(macs: Sequence[Mac]) -> str:
+    wanted: dict[Topology, int] = {}
+    for mac in macs:
+        topology = mac.settings.interconnect.topology
+        wanted[topology] = wanted.get(topology, 0) + 1
+    told = [f"a {'full mesh' if topology is Topology.MESH else 'closed ring'} of {count} Macs" for topology, count in wanted.items()]
+    return f"{' and '.join(told)}, every cable at full speed"
+
+
+def _describe(cables: Cables) -> str:
+    speeds: dict[int, list[Link]] = {}
+    for link in cables.links:
+        speeds.setdefault(link.speed_gb_s or 0, []).append(link)
+    return ", ".join(f"{len(links)} cable{'s' if len(links) > 1 else ''} at {speed} Gb/s" for speed, links in sorted(speeds.items()))

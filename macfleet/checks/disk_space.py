@@ -1,0 +1,34 @@
+"""Is there room for weights?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from macfleet.checks import findings
+from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.finding import Finding
+from macfleet.core.units import format_size
+from macfleet.inventory.mac import Mac
+from macfleet.macos import df
+
+
+class DiskSpace:
+    name = "disk-space"
+    why = "weights are staged on the Mac's own disk, and macOS needs room for swap and updates"
+
+    def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
+        return (df.free(df.volume(mac.root)),)
+
+    def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
+        disk, wanted = facts[df.free(df.volume(mac.root))], mac.settings.minimum_free_disk
+        want = f"{format_size(wanted)} free"
+        if isinstance(disk, Unknown):
+            return [findings.unknown(self, disk, want)]
+        have = f"{format_size(disk.free_bytes)} of {format_size(disk.total_bytes)} free"
+        if disk.free_bytes >= wanted:
+            return [findings.ok(self, have, want)]
+        hint = (
+            f"remove models that no service uses from {mac.paths.models}: `macfleet exec --mac {mac.name} -- du -sh {mac.paths.models}/*`"
+        )
+        return [findings.fail(self, have, want, hint)]

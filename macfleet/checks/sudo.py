@@ -1,0 +1,31 @@
+"""Can macfleet become root without a password?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from macfleet.checks import findings
+from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.finding import Finding
+from macfleet.inventory.mac import Mac
+from macfleet.macos import sudo
+
+
+class Sudo:
+    name = "sudo"
+    why = "power settings, launchd jobs and network services can only be changed as root, and nobody is there to type a password"
+
+    def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
+        return (sudo.PASSWORDLESS,)
+
+    def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
+        want = "sudo without a password"
+        passwordless = facts[sudo.PASSWORDLESS]
+        if isinstance(passwordless, Unknown):
+            return [findings.unknown(self, passwordless, want)]
+        if passwordless:
+            return [findings.ok(self, want, want)]
+        user = mac.user or "USER"
+        hint = f"on the Mac: `sudo visudo -f /etc/sudoers.d/macfleet`, and write `{user} ALL=(ALL) NOPASSWD: ALL`"
+        return [findings.fail(self, "sudo asks for a password", want, hint)]
