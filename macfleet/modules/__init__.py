@@ -3,5 +3,30 @@
 from typing import Any
 
 from macfleet.modules.base import Module
+from macfleet.modules.directory import Directory
+from macfleet.modules.file import File
+from macfleet.modules.homebrew import Homebrew
+from macfleet.modules.launchd import Launchd
+from macfleet.modules.pmset import Pmset
+from macfleet.modules.runtime import RuntimeModule
+from macfleet.modules.software_update_policy import SoftwareUpdatePolicy
+from macfleet.modules.sysctl import Sysctl
+from macfleet.modules.tailscale import TailscaleModule
+from macfleet.modules.template import Template
+from macfleet.modules.thunderbolt_network import ThunderboltNetwork
+from macfleet.modules.user_default import UserDefault
 
-MODULES: tuple[Module[Any], ...] = ()
+MODULES: tuple[Module[Any], ...] = (
+    Directory(),
+    File(),
+    Homebrew(),
+    Launchd(),
+    Pmset(),
+    RuntimeModule(),
+    SoftwareUpdatePolicy(),
+    Sysctl(),
+    TailscaleModule(),
+    Template(),
+    ThunderboltNetwork(),
+    UserDefault(),
+)

@@ -58,11 +58,15 @@ class Surroundings:
 
 
 class Module(Protocol[ArgsT]):
-    """`name` is the verb in the playbook; `Args` what may stand under it; `example` a task that a test runs."""
+    """`name` is the verb in the playbook; `Args` what may stand under it; `example` a task that a test runs.
+
+    `looks_around`: facts that are read of every Mac of the inventory, because one Mac's difference depends on the others.
+    """
 
     name: str
     Args: type[Any]
     example: str
+    looks_around: tuple[Fact[Any], ...]
 
     def facts(self, args: ArgsT, mac: Mac) -> Sequence[Fact[Any]]:
         """What must be read to know whether the Mac agrees."""

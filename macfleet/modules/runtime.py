@@ -1,0 +1,81 @@
+"""`runtime`: the Python of the workers, installed by uv from the pushed lock file and wheel, in a directory named by its content.
+
+Built aside and linked at the end, so a Mac has the old runtime or the new one, never half of one. `runtime.json` is written
+last: where it stands, everything before it went well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from macfleet import __version__
+from macfleet.core.change import Change, Diff
+from macfleet.core.command import Command, command
+from macfleet.core.errors import RequestError
+from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.inventory.mac import Mac
+from macfleet.inventory.settings import Strict
+from macfleet.macos.files import write_file
+from macfleet.macos.runtime import FILE_NAME, Broken, Runtime, runtime
+from macfleet.modules.base import Bundle, Surroundings
+
+_DOWNLOAD_TIMEOUT_S = 1800  # packages of some hundred MB over an office line
+
+
+class RuntimeArgs(Strict):
+    python: str
+
+
+class RuntimeModule:
+    name = "runtime"
+    Args = RuntimeArgs
+    looks_around: tuple[Fact[Any], ...] = ()
+    example = 'runtime: {python: "3.12"}'
+
+    def facts(self, args: RuntimeArgs, mac: Mac) -> Sequence[Fact[Any]]:
+        return (runtime(mac.paths),)
+
+    def diff(self, args: RuntimeArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
+        if around.bundle is None:
+            raise RequestError("the controller brought no runtime along", mac=mac.name)
+        have, want = facts[runtime(mac.paths)], _wanted(args.python, around.bundle)
+        match have:
+            case Unknown():
+                return (have,)
+            case Runtime() if have == want:
+                return ()
+            case Broken(reason=reason):
+                before = f"broken ({reason})"
+            case Runtime():
+                before = f"{have.id} (Python {have.python}, macfleet {have.macfleet})"
+            case _:
+                before = "absent"
+        after = f"{want.id} (Python {want.python}, macfleet {want.macfleet})"
+        return (Change("runtime", before, after, _install(mac, want, around.bundle)),)
+
+
+def _wanted(python: str, bundle: Bundle) -> Runtime:
+    return Runtime(bundle.id(python), python, __version__, bundle.lock_sha256, bundle.wheel_sha256)
+
+
+def _install(mac: Mac, want: Runtime, bundle: Bundle) -> tuple[Command, ...]:
+    directory = f"{mac.paths.home}/runtimes/{want.id}"
+    python, lock, wheel = f"{directory}/bin/python", f"{directory}/requirements.lock", f"{directory}/{bundle.wheel_name}"
+    return (
+        _uv(mac, "venv", "--clear", "--python", want.python, directory, timeout_s=600),
+        *write_file(lock, bundle.lock),
+        *write_file(wheel, bundle.wheel),
+        _uv(mac, "pip", "sync", "--require-hashes", "--python", python, lock, timeout_s=_DOWNLOAD_TIMEOUT_S),
+        _uv(mac, "pip", "install", "--no-deps", "--python", python, wheel, timeout_s=120),
+        command(python, "-c", "import macfleet.worker, macfleet.gateway, macfleet.agent", timeout_s=60),
+        *write_file(f"{directory}/{FILE_NAME}", (json.dumps(want.as_json(), indent=2) + "\n").encode()),
+        # -n: the link itself is replaced, not something made inside the directory it leads to.
+        command("ln", "-sfn", directory, mac.paths.runtime, sudo=True, timeout_s=10),
+    )
+
+
+def _uv(mac: Mac, *arguments: str, timeout_s: float) -> Command:
+    """uv keeps the Pythons it downloads beside the runtimes: a runtime must not depend on somebody's home directory."""
+    return command("env", f"UV_PYTHON_INSTALL_DIR={mac.paths.home}/python", "UV_NO_PROGRESS=1", "uv", *arguments, timeout_s=timeout_s)

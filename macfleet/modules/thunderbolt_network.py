@@ -1,0 +1,153 @@
+"""`thunderbolt_network`: no Thunderbolt port in a bridge, and a static address for both ends of every cable.
+
+RDMA needs both: a port that is a member of a bridge has none, even while the bridge is down, and JACCL finds its way by the
+IPv4 address of the port. The network location is never switched: that has cost people their other networks (exo#1066).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from typing import Any
+
+from macfleet.core.change import Change, Diff, Difference, Unsupported
+from macfleet.core.command import Command
+from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.inventory import hardware
+from macfleet.inventory.mac import Mac
+from macfleet.inventory.settings import Strict
+from macfleet.macos import ifconfig, networksetup, plutil
+from macfleet.macos.cabling import Cabling, End, addresses, find_links
+from macfleet.macos.networksetup import HardwarePort, thunderbolt_interfaces
+from macfleet.macos.system_profiler import THUNDERBOLT, Port
+from macfleet.modules.base import Surroundings
+
+_BRIDGE_SERVICE = "Thunderbolt Bridge"
+_MOST_PORTS = 8
+
+
+class ThunderboltNetworkArgs(Strict):
+    """Each cable gets a /30 of `network`. Not 192.168.0.0/24: that is what home networks and mlx.distributed_config use."""
+
+    network: IPv4Network
+
+
+def service_name(receptacle: int) -> str:
+    return f"macfleet Thunderbolt {receptacle}"
+
+
+class ThunderboltNetwork:
+    name = "thunderbolt_network"
+    Args = ThunderboltNetworkArgs
+    looks_around: tuple[Fact[Any], ...] = (THUNDERBOLT,)
+    example = "thunderbolt_network: {network: 10.55.0.0/16}"
+
+    def facts(self, args: ThunderboltNetworkArgs, mac: Mac) -> Sequence[Fact[Any]]:
+        services = (networksetup.service_info(service_name(port)) for port in _receptacles(mac))
+        return (*_NEEDED, *services)
+
+    def diff(self, args: ThunderboltNetworkArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
+        unknown = [facts[fact] for fact in _NEEDED if isinstance(facts[fact], Unknown)]
+        if unknown:
+            return unknown
+        cabling = find_links(_ports(around, mac, facts), [known.name for known in around.macs])
+        return [*_bridges(facts), *_cables(mac, args.network, cabling, facts)]
+
+
+_NEEDED: tuple[Fact[Any], ...] = (
+    THUNDERBOLT,
+    networksetup.HARDWARE_PORTS,
+    networksetup.SERVICES,
+    ifconfig.INTERFACES,
+    plutil.BRIDGES,
+)
+
+
+def _ports(around: Surroundings, mac: Mac, facts: Facts) -> dict[str, tuple[Port, ...]]:
+    """What every Mac that answered prints of its ports; this one's own as read last."""
+    read = {**around.facts, mac.name: facts}
+    return {name: ports for name, known in read.items() if not isinstance(ports := known[THUNDERBOLT], Unknown)}
+
+
+def _receptacles(mac: Mac) -> range:
+    known = hardware.find(mac.hardware)
+    return range(1, (known.thunderbolt_ports if known else _MOST_PORTS) + 1)
+
+
+def _bridges(facts: Facts) -> Iterator[Change]:
+    """The service first, while macOS still knows the bridge; then the kernel's members, then the stored ones."""
+    devices = set(thunderbolt_interfaces(_known(facts[networksetup.HARDWARE_PORTS])).values())
+    if _is_enabled(_known(facts[networksetup.SERVICES]), _BRIDGE_SERVICE):
+        yield Change(f'network service "{_BRIDGE_SERVICE}"', "on", "off", (networksetup.set_service_enabled(_BRIDGE_SERVICE, False),))
+    for interface in _known(facts[ifconfig.INTERFACES]):
+        members = [member for member in interface.members if member in devices]
+        if members and not _is_sharing(interface.name):
+            remove = tuple(ifconfig.remove_bridge_member(member, interface.name) for member in members)
+            yield Change(f"{interface.name} members", " ".join(members), "none", (*remove, ifconfig.bridge_down(interface.name)))
+    for bridge, stored in _known(facts[plutil.BRIDGES]).items():
+        if devices & set(stored) and not _is_sharing(bridge):
+            yield Change(f"{bridge} in the stored preferences", " ".join(stored), "absent", (plutil.forget_bridge(bridge),))
+
+
+def _cables(mac: Mac, network: IPv4Network, cabling: Cabling, facts: Facts) -> Iterator[Difference]:
+    given = addresses(cabling, network)
+    hardware_ports: Mapping[int, HardwarePort] = {
+        port.receptacle: port for port in _known(facts[networksetup.HARDWARE_PORTS]) if port.receptacle is not None
+    }
+    for receptacle in _receptacles(mac):
+        end = End(mac.name, receptacle)
+        if end not in given:
+            continue
+        if receptacle not in hardware_ports:
+            yield Unknown(f"{end} has a cable, but networksetup lists no such port")
+            continue
+        ip, mask, _ = given[end]
+        change = _address(end, hardware_ports[receptacle], ip, mask, facts)
+        if change:
+            yield change
+    for cable in cabling.dangling:
+        if cable.end.mac == mac.name:
+            yield Unsupported(f"{cable.end} leads to a Mac that did not answer or is not in the inventory: no address for this cable")
+
+
+def _address(end: End, port: HardwarePort, ip: str, mask: str, facts: Facts) -> Change | None:
+    service = service_name(end.receptacle)
+    prefix = IPv4Network(f"0.0.0.0/{mask}").prefixlen
+    exists = any(known.name == service for known in _known(facts[networksetup.SERVICES]))
+    before = _before(service, port.device, f"{ip}/{prefix}", exists, facts)
+    if before is None:
+        return None
+    create: tuple[Command, ...] = () if exists else (networksetup.create_service(service, port.name),)
+    commands = (*create, networksetup.set_manual(service, ip, mask), networksetup.set_service_enabled(service, True))
+    return Change(f"{end} ({port.device})", before, f"{ip}/{prefix}", commands)
+
+
+def _before(service: str, device: str, want: str, exists: bool, facts: Facts) -> str | None:
+    """What stands instead of the wanted address, stored or in the kernel; None when both agree."""
+    if not exists:
+        return "no service"
+    if not _is_enabled(_known(facts[networksetup.SERVICES]), service):
+        return "service off"
+    info = facts[networksetup.service_info(service)]
+    if isinstance(info, Unknown):
+        return "unreadable"
+    have = f"{info.ip}/{IPv4Network(f'0.0.0.0/{info.mask}').prefixlen}" if info.ip and info.mask else "no address"
+    if info.method != "manual" or have != want:
+        return f"{info.method} {have}"
+    in_force = {str(address) for interface in _known(facts[ifconfig.INTERFACES]) if interface.name == device for address in interface.ipv4}
+    return None if want in in_force else "not in force"
+
+
+def _is_enabled(services: Sequence[networksetup.NetworkService], name: str) -> bool:
+    return any(service.name == name and service.is_enabled for service in services)
+
+
+def _is_sharing(bridge: str) -> bool:
+    """bridge100 and above are Internet Sharing's and virtual machines'."""
+    digits = bridge.removeprefix("bridge")
+    return digits.isdigit() and int(digits) >= 100
+
+
+def _known(value: Any) -> Any:
+    assert not isinstance(value, Unknown)  # diff returned before
+    return value

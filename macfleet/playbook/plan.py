@@ -1,0 +1,134 @@
+"""Tasks and facts into a plan: what differs on one Mac, task by task. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from pydantic import ValidationError
+
+from macfleet.core.change import Change, Unsupported
+from macfleet.core.errors import PlaybookError
+from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.inventory.mac import Mac
+from macfleet.inventory.problems import problems_of
+from macfleet.inventory.settings import Strict
+from macfleet.inventory.yaml_text import YamlText
+from macfleet.modules.base import Surroundings
+from macfleet.playbook.fill import evaluate, fill
+from macfleet.playbook.load import Playbook, Task
+
+
+@dataclass(frozen=True)
+class FilledTask:
+    """A task with one Mac's values in it."""
+
+    task: Task
+    args: Strict
+
+
+@dataclass(frozen=True)
+class TaskDiff:
+    """What one task found on one Mac; all three empty: it agrees."""
+
+    task: str
+    changes: tuple[Change, ...] = ()
+    unsupported: tuple[Unsupported, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+
+@dataclass(frozen=True)
+class MacPlan:
+    """What differs on one Mac. Without changes and without unknowns the Mac is as wanted."""
+
+    mac: str
+    tasks: tuple[TaskDiff, ...]
+
+    @property
+    def changes(self) -> tuple[tuple[str, Change], ...]:
+        """(task, change), in the order in which they are wanted."""
+        return tuple((diff.task, change) for diff in self.tasks for change in diff.changes)
+
+    @property
+    def unknown(self) -> tuple[tuple[str, Unknown], ...]:
+        return tuple((diff.task, unknown) for diff in self.tasks for unknown in diff.unknown)
+
+    @property
+    def unsupported(self) -> tuple[tuple[str, Unsupported], ...]:
+        return tuple((diff.task, reason) for diff in self.tasks for reason in diff.unsupported)
+
+    @property
+    def is_as_wanted(self) -> bool:
+        return not self.changes and not self.unknown
+
+    @property
+    def runnable(self) -> tuple[tuple[str, Change], ...]:
+        """The changes in front of the first unknown: behind it nobody knows what a change would meet."""
+        changes: list[tuple[str, Change]] = []
+        for diff in self.tasks:
+            changes += [(diff.task, change) for change in diff.changes]
+            if diff.unknown:
+                break
+        return tuple(changes)
+
+
+def fill_tasks(playbook: Playbook, mac: Mac, variables: Mapping[str, Any]) -> tuple[FilledTask, ...]:
+    """The tasks this Mac is concerned by, with its values. Raises PlaybookError with file, line and Mac."""
+    values = {"mac": mac, "settings": mac.settings, "vars": variables}
+    return tuple(FilledTask(task, _args(task, mac, values)) for task in playbook.tasks if _is_wanted(task, mac, values))
+
+
+def wanted_facts(tasks: Sequence[FilledTask], mac: Mac) -> tuple[Fact[Any], ...]:
+    """Every question these tasks ask, each once."""
+    return tuple(dict.fromkeys(fact for filled in tasks for fact in filled.task.module.facts(filled.args, mac)))
+
+
+def plan_mac(tasks: Sequence[FilledTask], mac: Mac, facts: Facts, around: Surroundings) -> MacPlan:
+    """The difference between these tasks and what this Mac said."""
+    return MacPlan(mac.name, tuple(_diff(filled, mac, facts, around) for filled in tasks))
+
+
+def _diff(filled: FilledTask, mac: Mac, facts: Facts, around: Surroundings) -> TaskDiff:
+    found = filled.task.module.diff(filled.args, mac, facts, around)
+    return TaskDiff(
+        filled.task.name,
+        changes=tuple(item for item in found if isinstance(item, Change)),
+        unsupported=tuple(item for item in found if isinstance(item, Unsupported)),
+        unknown=tuple(item for item in found if isinstance(item, Unknown)),
+    )
+
+
+def _is_wanted(task: Task, mac: Mac, values: Mapping[str, Any]) -> bool:
+    if task.when is None:
+        return True
+    try:
+        wanted = evaluate(task.when, values)
+    except jinja2.TemplateError as error:
+        raise PlaybookError(f"{task.at('when')}: {error}", mac=mac.name) from error
+    if not isinstance(wanted, bool):
+        raise PlaybookError(f"{task.at('when')}: this is {wanted!r}, neither true nor false", mac=mac.name)
+    return wanted
+
+
+def _args(task: Task, mac: Mac, values: Mapping[str, Any]) -> Strict:
+    verb, filled = task.module.name, {}
+    for key, value in task.args.items():
+        try:
+            filled[key] = fill(value, values)
+        except jinja2.TemplateError as error:
+            raise PlaybookError(f"{task.at(verb, key)}: {error}", mac=mac.name) from error
+    try:
+        args: Strict = task.module.Args.model_validate(filled)
+    except ValidationError as error:
+        first, *others = [problem.at(task.file) for problem in problems_of(error, task.module.Args, _inside(task))]
+        raise PlaybookError(first, mac=mac.name, truths=others) from error
+    return args
+
+
+def _inside(task: Task) -> YamlText:
+    """The task's arguments as a text of their own, with the lines of the file."""
+    path = (*task.path, task.module.name)
+    lines = {step[len(path) :]: line for step, line in task.source.lines.items() if step[: len(path)] == path}
+    return YamlText(task.args, lines)
