@@ -78,7 +78,7 @@ def find_links(ports: Mapping[str, tuple[Port, ...]], macs: Sequence[str] = ()) 
     `macs` are all Macs of the inventory, in its order; give it whenever `ports` may lack one that did not answer. A cable
     that only one end shows (the other end's list lags by seconds, or lacks its UUID) is a cable.
     """
-    order = tuple(macs) or tuple(ports)
+    order = tuple(dict.fromkeys((*macs, *ports)))
     ends = _ends_by_uuid(ports)
     links: dict[frozenset[End], Link] = {}
     dangling = []
