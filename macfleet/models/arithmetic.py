@@ -14,6 +14,8 @@ _KEEPS_LATENT = {
     "deepseek_v3", "deepseek_v32", "glm4_moe_lite", "glm_moe_dsa", "kimi_k2", "kimi_k25", "joyai_llm_flash",
 }  # fmt: skip
 _WITH_INDEXER = {"deepseek_v32", "glm_moe_dsa"}
+# While a prompt is read, a window's cache also holds the chunk being read (mlx-lm's RotatingKVCache).
+_CHUNK_TOKENS = 512
 
 
 def card_from_config(
@@ -61,9 +63,10 @@ def kv_bytes_per_layer(config: Mapping[str, Any], element_bytes: int = 2) -> tup
 def state_bytes_per_layer(config: Mapping[str, Any], element_bytes: int = 2) -> tuple[int, ...]:
     """Bytes that each layer keeps per sequence however long it is: a window of tokens, or the state of linear attention."""
     text = text_config(config)
-    window = int(text.get("sliding_window") or text.get("attention_chunk_size") or 0) * _kv_bytes(config, element_bytes)
+    window = int(text.get("sliding_window") or text.get("attention_chunk_size") or 0)
+    kept = (window + _CHUNK_TOKENS) * _kv_bytes(config, element_bytes)
     of_kind = {"full_attention": 0, "linear_attention": _linear_state_bytes(text, element_bytes)}
-    return tuple(of_kind.get(kind, window) for kind in _layer_kinds(config))
+    return tuple(of_kind.get(kind, kept) for kind in _layer_kinds(config))
 
 
 def _kv_bytes(config: Mapping[str, Any], element_bytes: int) -> int:
