@@ -46,11 +46,12 @@ def _no_secret(source: SecretSource) -> Secret:
 class Surroundings:
     """What a module may look at besides the one Mac: the other Macs' facts, and what the controller brings along.
 
-    `facts` holds only the Macs that answered; one that is missing there is unknown, not absent. `secret` is called only when
+    `order` names all Macs of the inventory; `facts` holds those that answered: one that is missing there is unknown, not
+    absent. `secret` is called only when
     a change needs the secret: a Mac that agrees never makes anybody unlock a vault.
     """
 
-    macs: tuple[Mac, ...] = ()
+    order: tuple[str, ...] = ()
     facts: Mapping[str, Facts] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
     bundle: Bundle | None = None

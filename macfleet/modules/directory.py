@@ -11,7 +11,7 @@ from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
 from macfleet.macos.files import file_state, make_directory
 from macfleet.modules.base import Surroundings
-from macfleet.modules.files import AbsolutePath, Mode, Owner, mode_and_owner_differ
+from macfleet.modules.files import LOGIN, AbsolutePath, Mode, Owner, mode_and_owner_differ, owner_of
 
 
 class DirectoryArgs(Strict):
@@ -27,22 +27,26 @@ class Directory:
     example = """
 directory:
   paths: ["{{ mac.paths.models }}", "{{ mac.paths.logs }}"]
-  owner: fleet:staff
+  owner: login
 """
 
     def facts(self, args: DirectoryArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return tuple(file_state(path) for path in args.paths)
+        return (LOGIN, *(file_state(path) for path in args.paths))
 
     def diff(self, args: DirectoryArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
-        return [found for path in args.paths if (found := _difference(path, args, facts))]
+        login = facts[LOGIN]
+        if isinstance(login, Unknown):
+            return (login,)
+        owner = owner_of(args.owner, login)
+        return [found for path in args.paths if (found := _difference(path, args.mode, owner, facts))]
 
 
-def _difference(path: str, args: DirectoryArgs, facts: Facts) -> Difference | None:
+def _difference(path: str, mode: str, owner: str, facts: Facts) -> Difference | None:
     have = facts[file_state(path)]
     if isinstance(have, Unknown):
         return have
-    differs = "absent" if have is None else ", ".join(mode_and_owner_differ(args.mode, args.owner, have))
+    differs = "absent" if have is None else ", ".join(mode_and_owner_differ(mode, owner, have))
     if not differs:
         return None
-    commands = make_directory(path, mode=int(args.mode, 8), owner=args.owner, sudo=True)
-    return Change(f"directory {path}", differs, f"{args.mode} {args.owner}", commands)
+    commands = make_directory(path, mode=int(mode, 8), owner=owner, sudo=True)
+    return Change(f"directory {path}", differs, f"{mode} {owner}", commands)

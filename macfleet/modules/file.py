@@ -11,7 +11,7 @@ from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
 from macfleet.macos.files import file_state
 from macfleet.modules.base import Surroundings
-from macfleet.modules.files import AbsolutePath, Mode, Owner, file_change
+from macfleet.modules.files import LOGIN, AbsolutePath, Mode, Owner, file_change, owner_of
 
 
 class FileArgs(Strict):
@@ -33,11 +33,11 @@ file:
 """
 
     def facts(self, args: FileArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (file_state(args.path),)
+        return (LOGIN, file_state(args.path))
 
     def diff(self, args: FileArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
-        have = facts[file_state(args.path)]
-        if isinstance(have, Unknown):
-            return (have,)
-        change = file_change(args.path, args.content.encode(), args.mode, args.owner, have)
+        login, have = facts[LOGIN], facts[file_state(args.path)]
+        if isinstance(login, Unknown) or isinstance(have, Unknown):
+            return [item for item in (login, have) if isinstance(item, Unknown)]
+        change = file_change(args.path, args.content.encode(), args.mode, owner_of(args.owner, login), have)
         return (change,) if change else ()

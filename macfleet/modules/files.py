@@ -1,8 +1,9 @@
-"""What the modules that write files share: is the file as wanted, and the commands that make it so."""
+"""What the modules that write files share: whose they are, are they as wanted, and the commands that make them so."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from posixpath import dirname
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from pydantic import AfterValidator
 
 from macfleet.core.change import Change
 from macfleet.core.command import command
+from macfleet.core.fact import Fact, Unknown
+from macfleet.core.result import Result
 from macfleet.macos.files import FileState, write_file
 
 
@@ -21,8 +24,8 @@ def _mode(text: str) -> str:
 
 def _owner(text: str) -> str:
     user, colon, group = text.partition(":")
-    if not (user and colon and group):
-        raise ValueError(f'"{text}" names no owner and group; write it like "root:wheel"')
+    if text != "login" and not (user and colon and group):
+        raise ValueError(f'"{text}" names no owner and group; write it like "root:wheel", or "login" for whoever logs in')
     return text
 
 
@@ -35,6 +38,21 @@ def _absolute(text: str) -> str:
 Mode = Annotated[str, AfterValidator(_mode)]
 Owner = Annotated[str, AfterValidator(_owner)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+
+
+def _understand_login(results: Sequence[Result]) -> str | Unknown:
+    for result in results:
+        if not result.ok or not result.stdout.strip():
+            return Unknown(result.failure())
+    return ":".join(result.stdout.strip() for result in results)
+
+
+# Whom macfleet logs in as, like "fleet:staff". Asked of the Mac: ~/.ssh/config may name another user than the inventory.
+LOGIN: Fact[str] = Fact("login", (command("id", "-un", timeout_s=10), command("id", "-gn", timeout_s=10)), _understand_login)
+
+
+def owner_of(owner: str, login: str) -> str:
+    return login if owner == "login" else owner
 
 
 def file_change(path: str, content: bytes, mode: str, owner: str, have: FileState | None) -> Change | None:

@@ -1,4 +1,4 @@
-"""`template`: a file with the text of a template, filled with this Mac's values."""
+"""`template`: a file with the text of a template, filled with this Mac's values; `login` is whoever logs in there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
 from macfleet.macos.files import file_state
 from macfleet.modules.base import Surroundings
-from macfleet.modules.files import AbsolutePath, Mode, Owner, file_change
+from macfleet.modules.files import LOGIN, AbsolutePath, Mode, Owner, file_change, owner_of
 
 
 class TemplateArgs(Strict):
@@ -38,16 +38,15 @@ class Template:
 template:
   template: newsyslog.conf.j2
   path: "{{ mac.paths.at('/etc/newsyslog.d/macfleet.conf') }}"
-  vars: {owner: fleet:staff}
 """
 
     def facts(self, args: TemplateArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (file_state(args.path),)
+        return (LOGIN, file_state(args.path))
 
     def diff(self, args: TemplateArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
-        have = facts[file_state(args.path)]
-        if isinstance(have, Unknown):
-            return (have,)
-        content = render(args.template, around.templates, template_values(mac, args.vars)).encode()
-        change = file_change(args.path, content, args.mode, args.owner, have)
+        login, have = facts[LOGIN], facts[file_state(args.path)]
+        if isinstance(login, Unknown) or isinstance(have, Unknown):
+            return [item for item in (login, have) if isinstance(item, Unknown)]
+        content = render(args.template, around.templates, {**template_values(mac, args.vars), "login": login}).encode()
+        change = file_change(args.path, content, args.mode, owner_of(args.owner, login), have)
         return (change,) if change else ()

@@ -50,7 +50,7 @@ class ThunderboltNetwork:
         unknown = [facts[fact] for fact in _NEEDED if isinstance(facts[fact], Unknown)]
         if unknown:
             return unknown
-        cabling = find_links(_ports(around, mac, facts), [known.name for known in around.macs])
+        cabling = find_links(_ports(around, mac, facts), around.order)
         return [*_bridges(facts), *_cables(mac, args.network, cabling, facts)]
 
 

@@ -13,7 +13,7 @@ VALUES = {
     "label": "dev.macfleet.x",
     "user": "fleet",
     "group": "staff",
-    "owner": "fleet:staff",
+    "login": "fleet:staff",
     "arguments": ["/opt/macfleet/runtime/bin/python", "-m", "macfleet.worker", "a & b.json"],
     "working_directory": "/opt/macfleet",
     "environment": {"HOME": "/opt/macfleet", "PATH": "/usr/bin:/bin"},

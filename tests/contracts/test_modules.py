@@ -1,0 +1,85 @@
+"""What every module promises. A module that is added to MODULES is tested here unasked."""
+
+import pytest
+
+from macfleet.core.fact import Facts, Unknown
+from macfleet.modules import MODULES
+from macfleet.playbook.plan import plan_mac, wanted_facts
+from tests.modules.memory_mac import MAC, MemoryMac
+from tests.modules.play import AROUND, plan, play, tasks
+
+every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+
+
+def cabled():
+    return MemoryMac(peers={1: "FAR-1"}, tailnet="NoDaemon")
+
+
+@every_module
+def test_its_example_is_a_task(module):
+    assert tasks(module.example)[0].task.module is module
+
+
+@every_module
+def test_a_change_closes_the_difference_and_a_second_run_changes_nothing(module):
+    memory = cabled()
+
+    done, left = play(memory, module.example)
+
+    assert done
+    assert left.is_as_wanted
+    assert not left.changes
+
+
+@every_module
+def test_looking_changes_nothing(module):
+    memory = cabled()
+    before = repr(memory)
+
+    plan(memory, module.example)
+
+    assert repr(memory) == before
+
+
+@every_module
+def test_a_change_says_what_was_and_what_will_be(module):
+    for _, change in plan(cabled(), module.example).changes:
+        assert change.what
+        assert change.before
+        assert change.after
+        assert change.before != change.after
+        assert change.commands
+
+
+@every_module
+def test_what_nobody_could_read_is_unknown_and_nothing_is_done(module):
+    filled = tasks(module.example)
+    facts = Facts({fact: Unknown("the line was cut") for fact in wanted_facts(filled, MAC)})
+
+    made = plan_mac(filled, MAC, facts, AROUND)
+
+    assert not made.changes
+    assert made.unknown[0][1].reason == "the line was cut"
+
+
+@every_module
+def test_no_secret_is_in_an_argv_or_a_line(module):
+    for _, change in plan(cabled(), module.example).changes:
+        assert "tskey-hidden" not in change.line()
+        assert not any("tskey-hidden" in word for command in change.commands for word in command.argv)
+
+
+@every_module
+def test_everything_it_writes_is_below_the_root(module):
+    from dataclasses import replace
+
+    mac = replace(MAC, root="/tmp/lab")
+    written = [command for _, change in plan(cabled(), module.example, mac=mac).changes for command in change.commands]
+
+    assert not [str(command) for command in written if any(word.startswith(("/opt/", "/etc/", "/var/")) for word in command.argv)]
+
+
+def test_modules_are_listed_by_name():
+    names = [module.name for module in MODULES]
+
+    assert names == sorted(set(names))
