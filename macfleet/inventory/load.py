@@ -40,11 +40,11 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise RequestError(f"there is no inventory at {path}", hint=hint) from None
+        raise RequestError(f"there is no inventory at {_shown(path)}", hint=hint) from None
     except UnicodeDecodeError as error:
-        raise InventoryError(f"{path}:1: this is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+        raise InventoryError(f"{_shown(path)}:1: this is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
     except OSError as error:
-        raise RequestError(f"cannot read the inventory {path}: {error.strerror}", hint=hint) from None
+        raise RequestError(f"cannot read the inventory {_shown(path)}: {error.strerror}", hint=hint) from None
 
 
 def _understand(source: YamlText) -> tuple[InventoryFile | None, list[Problem]]:
@@ -74,8 +74,13 @@ def _without(value: dict[str, Any], problems: Sequence[Problem]) -> dict[str, An
 def _refusal(path: Path, source: YamlText, problems: Sequence[Problem] = ()) -> InventoryError:
     own = [problem for problem in problems if not any(_follows(problem, cause) for cause in source.problems)]
     told = sorted([*source.problems, *own], key=lambda problem: problem.line)
-    first, *others = [problem.at(str(path)) for problem in told]
+    first, *others = [problem.at(_shown(path)) for problem in told]
     return InventoryError(first, truths=others, hint="`macfleet inventory check` looks again; inventory.example.yaml shows every key")
+
+
+def _shown(path: Path) -> str:
+    """As one would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _follows(problem: Problem, cause: Problem) -> bool:

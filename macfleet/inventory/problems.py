@@ -64,7 +64,7 @@ def _sentence(detail: dict[str, Any], path: Path, model: type[BaseModel]) -> str
 
 def _shown(value: Any, path: Path, model: type[BaseModel]) -> str:
     """The value for a message; a list or mapping only by its kind, and nothing at all at or below a secret's source."""
-    if any(_model_in(_annotation(model, path[:depth])) is SecretSource for depth in range(len(path) + 1)):
+    if any(model_in(_annotation(model, path[:depth])) is SecretSource for depth in range(len(path) + 1)):
         return "this"
     if isinstance(value, str | int | float | bool):
         return f'"{value}"'
@@ -72,7 +72,7 @@ def _shown(value: Any, path: Path, model: type[BaseModel]) -> str:
 
 
 def _unknown_key(path: Path, model: type[BaseModel]) -> str:
-    key, place = str(path[-1]), _model_in(_annotation(model, path[:-1]))
+    key, place = str(path[-1]), model_in(_annotation(model, path[:-1]))
     keys = list(place.model_fields) if place else []
     if "settings" in keys and key in Settings.model_fields:
         return f'"{key}" stands one level too high; write it under "settings:"'
@@ -80,13 +80,13 @@ def _unknown_key(path: Path, model: type[BaseModel]) -> str:
 
 
 def _missing_key(path: Path, model: type[BaseModel]) -> str:
-    place = _model_in(_annotation(model, path[:-1]))
+    place = model_in(_annotation(model, path[:-1]))
     examples = (place.model_fields[str(path[-1])].examples if place else None) or []
     return f'"{path[-1]}" is missing' + (f'; write "{path[-1]}: {examples[0]}"' if examples else "")
 
 
 def _not_a_mapping(given: str, annotation: Any) -> str:
-    place = _model_in(annotation)
+    place = model_in(annotation)
     return f"{given} stands where keys are wanted" + (f": {', '.join(place.model_fields)}" if place else "")
 
 
@@ -105,7 +105,7 @@ def _annotation(model: type[BaseModel], path: Path) -> Any:
     """The declared type at `path`, or None where nothing is declared."""
     annotation: Any = model
     for step in path:
-        inner = _model_in(annotation)
+        inner = model_in(annotation)
         if inner is not None:
             field = inner.model_fields.get(str(step))
             annotation = field.annotation if field else None
@@ -115,7 +115,8 @@ def _annotation(model: type[BaseModel], path: Path) -> Any:
     return _bare(annotation)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that an annotation stands for, if it is one."""
     bare = _bare(annotation)
     return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None
 
