@@ -80,10 +80,13 @@ def find_links(ports: Mapping[str, tuple[Port, ...]], macs: Sequence[str] = ()) 
     """
     order = tuple(dict.fromkeys((*macs, *ports)))
     ends = _ends_by_uuid(ports)
+    doubtful = {port.domain_uuid for own in ports.values() for port in own if port.domain_uuid} - set(ends)
     links: dict[frozenset[End], Link] = {}
     dangling = []
     for end, port, peer in _views(ports):
         opposite = ends.get(peer.domain_uuid)
+        if port.domain_uuid in doubtful:
+            continue  # two Macs print the same UUID: which of them is cabled nobody can say
         if opposite is None:
             dangling.append(Dangling(end, peer.model_identifier))
             continue

@@ -86,12 +86,23 @@ def policy(
 
 def differences(have: PowerSettings, wanted: Mapping[str, str]) -> tuple[PowerDifference, ...]:
     """What must be set. A key that this Mac does not have is not a difference: see `unsupported`."""
-    return tuple(PowerDifference(key, have.ac[key], value) for key, value in wanted.items() if key in have.ac and have.ac[key] != value)
+    offered = {key: value for key, value in _as_offered(have, wanted).items() if key in have.ac}
+    return tuple(PowerDifference(key, have.ac[key], value) for key, value in offered.items() if have.ac[key] != value)
 
 
 def unsupported(have: PowerSettings, wanted: Mapping[str, str]) -> tuple[str, ...]:
     """Wanted keys that this Mac does not offer (a VM, before macOS 26.5) where that matters: a wanted 0 is what absence means."""
-    return tuple(key for key, value in wanted.items() if key not in have.ac and value != "0")
+    return tuple(key for key, value in _as_offered(have, wanted).items() if key not in have.ac and value != "0")
+
+
+def _as_offered(have: PowerSettings, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Laptops with a high power mode have `powermode` instead of `lowpowermode`: 1 is low, 0 and 2 are not."""
+    low = wanted.get("lowpowermode")
+    if low is None or "lowpowermode" in have.ac or "powermode" not in have.ac:
+        return dict(wanted)
+    rest = {key: value for key, value in wanted.items() if key != "lowpowermode"}
+    is_low = have.ac["powermode"] == "1"
+    return rest if is_low == (low == "1") else {**rest, "powermode": low}
 
 
 def _row(line: str) -> tuple[str, str] | None:

@@ -1,0 +1,74 @@
+import subprocess
+
+import pytest
+
+from macfleet.core.errors import Unparsable
+from macfleet.core.fact import Unknown
+from macfleet.core.secret import Secret
+from macfleet.macos import files
+from macfleet.macos.files import FileState
+from tests.macos.recordings import answer
+
+DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+ABSENT = (1, "", "stat: /x: stat: No such file or directory")
+
+
+def test_a_file_is_mode_owner_size_and_hash():
+    assert answer(files.file_state("/x"), "644 root wheel 0\n", f"{DIGEST}  /x\n") == FileState(0o644, "root", "wheel", 0, DIGEST)
+
+
+def test_a_directory_has_no_hash():
+    assert answer(files.file_state("/x"), "755 admin staff 64\n", (1, "", "shasum: /x: Is a directory")) == FileState(
+        0o755, "admin", "staff", 64
+    )
+
+
+def test_nothing_there_is_an_answer():
+    assert answer(files.file_state("/x"), ABSENT, (1, "", "shasum: /x: ")) is None
+    assert answer(files.file_text("/x"), (1, "", "cat: /x: No such file or directory")) is None
+
+
+def test_not_allowed_to_look_is_unknown():
+    assert isinstance(answer(files.file_state("/x"), (1, "", "stat: /x: Permission denied"), (1, "")), Unknown)
+    assert isinstance(answer(files.file_text("/x"), (1, "", "cat: /x: Permission denied")), Unknown)
+
+
+@pytest.mark.parametrize("text", ["", "644 root wheel", "rw-r--r-- root wheel 0", "  File: x\n"])
+def test_another_stat_than_bsds_is_refused(text):
+    with pytest.raises(Unparsable, match="is not mode, owner, group, size"):
+        files.parse_stat(text)
+
+
+def test_a_file_name_with_a_backslash_marks_its_hash():
+    assert files.parse_shasum(f"\\{DIGEST}  a\\\\b\n") == DIGEST
+    with pytest.raises(Unparsable):
+        files.parse_shasum("shasum: x")
+
+
+def test_a_secret_is_in_no_argument():
+    commands = files.write_file("/etc/key", Secret("tskey-1"), mode=0o600, owner="root:wheel", sudo=True)
+
+    assert not any("tskey" in word for command in commands for word in command.argv)
+    assert commands[0].stdin == Secret("tskey-1")
+
+
+def test_a_file_is_whole_before_it_has_its_name():
+    commands = files.write_file("/etc/x y", b"1", owner="root:wheel", sudo=True)
+
+    assert [command.shell() for command in commands] == [
+        "sudo -n sh -c 'umask 077 && cat > \"$1\"' sh '/etc/x y.macfleet-new'",
+        "sudo -n chmod 644 '/etc/x y.macfleet-new'",
+        "sudo -n chown root:wheel '/etc/x y.macfleet-new'",
+        "sudo -n mv -f '/etc/x y.macfleet-new' '/etc/x y'",
+    ]
+
+
+def test_these_commands_really_write(tmp_path):
+    target = tmp_path / "a file"
+
+    for command in (*files.make_directory(str(tmp_path / "d"), 0o750), *files.write_file(str(target), b"hello\n", mode=0o640)):
+        subprocess.run(command.argv, input=command.stdin, check=True, timeout=10)
+
+    assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"hello\n", 0o640)
+    assert (tmp_path / "d").stat().st_mode & 0o777 == 0o750
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a file", "d"]
