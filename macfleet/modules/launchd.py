@@ -134,7 +134,7 @@ def _there(args: LaunchdArgs, plist: str, content: bytes, file: FileState | None
     start = (run(args.label),) if args.state == "running" else ()
     load = (enable(args.label), enter(plist), *start)
     if differs:
-        before = f"plist {differs}" if loaded is None else f"{_state(loaded)}, plist {differs}"
+        before = "absent" if file is None and loaded is None else f"{_state(loaded)}, plist {differs}"
         commands = (*_replace(args.label, plist, content, loaded), *load)
     elif loaded is None:
         before, commands = "disabled" if disabled else "not loaded", load

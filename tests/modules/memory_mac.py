@@ -5,6 +5,7 @@ import json
 import plistlib
 from dataclasses import dataclass, field, replace
 
+from macfleet.core.errors import ConnectionDropped
 from macfleet.core.fact import Facts
 from macfleet.core.result import Result
 from macfleet.core.secret import Secret
@@ -23,7 +24,7 @@ _WRITE = 'umask 077 && cat > "$1"'
 class Entry:
     """A file (bytes), a directory (None) or a link (text)."""
 
-    content: bytes | None | str
+    content: bytes | str | None
     mode: str = "644"
     owner: str = "fleet"
     group: str = "staff"
@@ -33,7 +34,17 @@ class Entry:
 class MemoryMac:
     files: dict[str, Entry] = field(default_factory=lambda: {"/opt/homebrew": Entry(None, "755")})
     pmset: dict[str, str] = field(
-        default_factory=lambda: {"sleep": "1", "powernap": "1", "womp": "1", "autorestart": "0", "autorestartatconnect": "0"}
+        default_factory=lambda: {
+            "sleep": "1",
+            "displaysleep": "10",
+            "disksleep": "10",
+            "womp": "1",
+            "powernap": "1",
+            "lowpowermode": "0",
+            "tcpkeepalive": "1",
+            "autorestart": "0",
+            "autorestartatconnect": "0",
+        }
     )
     sysctls: dict[str, str] = field(default_factory=lambda: {"hw.memsize": str(64 * 2**30), "iogpu.wired_limit_mb": "0"})
     defaults: dict[str, dict] = field(default_factory=dict)
@@ -47,6 +58,11 @@ class MemoryMac:
     jobs_that_fail: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
     secrets_seen: list[str] = field(default_factory=list)
+    name: str = "HERE"  # of the domain UUIDs of its Thunderbolt ports
+    broken: set[str] = field(default_factory=set)  # programs that end with 1
+    drops_at: str = ""  # the line is lost when this is run
+    sudo_asks: bool = False
+    forgets_pmset: bool = False
 
     # --- a line to it
 
@@ -67,12 +83,20 @@ class MemoryMac:
     def ask(self, facts):
         return Facts.understand({fact: self.run(fact.commands) for fact in facts})
 
+    def close(self): ...
+
+    def abort(self): ...
+
     def _run(self, command):
+        if self.drops_at and self.drops_at in str(command):
+            raise ConnectionDropped("the connection dropped before the command finished")
         stdin = command.stdin.reveal().encode() if isinstance(command.stdin, Secret) else command.stdin
         program, *words = command.argv
         if program == "env":
             words = [word for word in words if "=" not in word.split("/")[0]]
             program, *words = words
+        if program in self.broken:
+            return Result(command, 1, stderr=f"{program}: broken")
         answer = getattr(self, f"_{program.rsplit('/', 1)[-1].replace('-', '_')}", None)
         if answer is None:
             return Result(command, 127, stderr=f"sh: {program}: command not found")
@@ -125,7 +149,7 @@ class MemoryMac:
         return ""
 
     def _sh(self, words, stdin, sudo):
-        _, script, zero, *rest = words
+        _, script, _zero, *rest = words
         if script == _WRITE:
             self.files[rest[0]] = Entry(stdin, "600", *self._who(sudo))
             return ""
@@ -152,6 +176,8 @@ class MemoryMac:
     def _pmset(self, words, stdin, sudo):
         if words == ["-g", "custom"]:
             return "AC Power:\n" + "".join(f" {key:<20} {value}\n" for key, value in self.pmset.items())
+        if self.forgets_pmset:
+            return ""
         self.pmset |= dict(zip(words[1::2], words[2::2], strict=True))
         return ""
 
@@ -263,7 +289,7 @@ class MemoryMac:
         items = [{"domain_uuid_key": self.peers[number], "device_name_key": "Mac16,9"}] if number in self.peers else []
         status = "receptacle_connected" if items else "receptacle_no_devices_connected"
         receptacle = {"receptacle_id_key": str(number), "receptacle_status_key": status, "current_speed_key": "80 Gb/s"}
-        return {"domain_uuid_key": f"HERE-{number}", "receptacle_1_tag": receptacle, "_items": items}
+        return {"domain_uuid_key": f"{self.name}-{number}", "receptacle_1_tag": receptacle, "_items": items}
 
     # --- programs that come from elsewhere
 
@@ -276,10 +302,12 @@ class MemoryMac:
             case ["install", formula]:
                 self.files[f"/opt/homebrew/opt/{formula}"] = Entry(f"../Cellar/{formula}")
             case ["services", "start", "tailscale"]:
-                self.tailnet = "NeedsLogin"
+                self.tailnet = "NeedsLogin" if self.tailnet != "Running" else "Running"
         return ""
 
     def _sudo(self, words, stdin, sudo):
+        if words == ["-n", "true"]:
+            return (1, "sudo: a password is required") if self.sudo_asks else ""
         self.log.append(f"as {words[words.index('-u') + 1]}")
         return self._brew(words[words.index("brew") + 1 :], stdin, sudo)
 

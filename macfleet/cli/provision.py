@@ -1,0 +1,112 @@
+"""`macfleet provision`: what the Macs lack to be as wanted, shown first, then done, then proved by reading again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from macfleet.cli.output import column_width
+from macfleet.cli.session import (
+    DryRunOption,
+    GroupOption,
+    InventoryOption,
+    JsonOption,
+    MacOption,
+    Options,
+    QuietOption,
+    Session,
+    TagOption,
+    VerboseOption,
+    YesOption,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from macfleet.cli.output import Output
+    from macfleet.serving.provision_report import Provision
+
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only the tasks with this tag; repeat for more", show_default=False)]
+PlaybookOption = Annotated[str, typer.Option("--playbook", help="One that travels with macfleet, or a path to your own")]
+
+
+def provision(
+    inventory: InventoryOption = None,
+    mac: MacOption = None,
+    group: GroupOption = None,
+    tag: TagOption = None,
+    only: OnlyOption = None,
+    playbook: PlaybookOption = "provision.yaml",
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make the Macs as the inventory wants them: power, wired limit, network, Tailscale, the workers' runtime.
+
+    Reads every Mac, shows what differs, asks, closes the difference and reads again. A second run changes nothing.
+
+    Example: `macfleet provision --group studios --dry-run`
+
+    Exits 0 when everything is as wanted, 1 when something differs (a dry run, or you said no), 3 when a Mac could not be
+    provisioned; its error says what was done there and what not.
+    """
+    from macfleet.serving.materials import read_materials, read_playbook
+    from macfleet.serving.provision import Provisioning, run
+    from macfleet.serving.provision_report import applied, planned
+
+    session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
+    tasks = read_playbook(playbook)
+    tasks = tasks.tagged(only) if only else tasks
+    with session.fleet() as fleet:
+        started = fleet.clock.monotonic()
+        provisioning = Provisioning(fleet, tasks, read_materials(session.inventory))
+        plans = provisioning.plan()
+        report = planned(plans, fleet.clock.monotonic() - started)
+        if not dry_run and report.has_changes:
+            _show(session.output.talk, report)
+            if session.consent(_question(report), yes=yes):
+                started = fleet.clock.monotonic()
+                report = applied(run(provisioning, fleet, plans, session.journal), fleet.clock.monotonic() - started)
+    if json:
+        session.output.json(report.as_json())
+    else:
+        _answer(session.output, report)
+    raise typer.Exit(report.exit_code)
+
+
+def _question(report: Provision) -> str:
+    changes, macs = sum(len(mac.changes) for mac in report.macs), sum(bool(mac.changes) for mac in report.macs)
+    return f"Make {changes} changes on {macs} Macs?"
+
+
+def _show(say: Callable[[str], None], report: Provision) -> None:
+    """The plan, Mac by Mac and task by task."""
+    for mac in report.macs:
+        last_task = ""
+        for task, change in mac.changes:
+            if not last_task:
+                say(mac.mac)
+            if task != last_task:
+                say(f"  {task}")
+            say(f"    {change.line()}")
+            last_task = task
+
+
+def _answer(output: Output, report: Provision) -> None:
+    width = column_width([mac.mac for mac in report.macs])
+    for mac in report.macs:
+        counted = f"{len(mac.changes)} changes" if mac.changes else ""
+        output.mac_line(mac.mac, mac.outcome, counted, width=width, duration_s=mac.duration_s)
+        for _, change in mac.changes:
+            output.answer(f"  {change.line()}")
+        for task, reason in (*mac.notes, *mac.unknown):
+            output.answer(f"  {task}: {reason}")
+    output.answer(report.sentence())
+    for mac in report.macs:
+        if mac.error is not None:
+            output.error(mac.error)
+    if any(mac.outcome == "would change" for mac in report.macs):
+        output.next_step("macfleet provision")

@@ -1,0 +1,187 @@
+"""Provision: read, diff, show (the caller does), run, read again: the difference must then be empty.
+
+One path for a dry run and a real one, so a dry run cannot lie; and every run proves by reading that it did what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from macfleet.core.change import Change
+from macfleet.core.errors import CommandFailed, MacfleetError, Unreachable
+from macfleet.core.fact import Fact, Facts
+from macfleet.core.outcome import Outcome, Report
+from macfleet.fleet.connection import Connection
+from macfleet.fleet.fleet import Fleet, read_facts
+from macfleet.fleet.journal import Journal
+from macfleet.fleet.lock import fleet_lock
+from macfleet.inventory.mac import Mac
+from macfleet.macos.sudo import PASSWORDLESS
+from macfleet.modules.base import Surroundings
+from macfleet.playbook.load import Playbook
+from macfleet.playbook.plan import FilledTask, MacPlan, fill_tasks, plan_mac, wanted_facts
+from macfleet.serving.materials import Materials
+
+# A change may make another one visible (a program that was missing can now be asked), and so another round is needed.
+_MOST_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class MacResult:
+    """What was done on one Mac, and what is left. `error` None: it was read again and nothing differs any more."""
+
+    mac: str
+    done: tuple[tuple[str, Change], ...]  # (task, change)
+    left: MacPlan
+    error: MacfleetError | None = None
+
+
+class Provisioning:
+    """One playbook for the chosen Macs of a fleet: first `plan`, then, if wanted, `apply`.
+
+    Raises PlaybookError before any Mac is asked, when a task does not make sense for one of them.
+    """
+
+    def __init__(self, fleet: Fleet, playbook: Playbook, materials: Materials):
+        self._fleet = fleet
+        self._playbook = playbook
+        self._materials = materials
+        self._tasks = {mac.name: self._fill(mac) for mac in fleet.macs}
+        self._around = Surroundings()
+
+    def plan(self) -> Report[MacPlan]:
+        """What differs, Mac by Mac. Reads for real, writes nothing. Every chosen Mac has an Outcome."""
+        everyone = self._fleet.inventory.macs if self._seen_from_elsewhere() else self._fleet.macs
+        report = self._fleet.read(self._wanted, macs=everyone)
+        materials, order = self._materials, self._fleet.inventory.order
+        self._around = Surroundings(order, report.values(), materials.templates, materials.bundle, materials.secret)
+        return Report(tuple(self._plan_one(mac, report[mac.name]) for mac in self._fleet.macs))
+
+    def apply(self, plans: Report[MacPlan]) -> Report[MacResult]:
+        """Run the plans that were shown. A failing change stops its own Mac only. Every chosen Mac has an Outcome."""
+        shown = plans.values()
+        macs = [mac for mac in self._fleet.macs if mac.name in shown and not shown[mac.name].is_as_wanted]
+        report = self._fleet.each(lambda mac, line: self._apply_one(mac, line, shown[mac.name]), macs=macs, doing="provisioning")
+        return Report(tuple(_result(planned, report) for planned in plans))
+
+    def _fill(self, mac: Mac) -> tuple[FilledTask, ...]:
+        return fill_tasks(self._playbook, mac, {"runtime_id": self._materials.bundle.id(mac.settings.runtime.python)})
+
+    def _wanted(self, mac: Mac) -> Sequence[Fact[Any]]:
+        if mac.name not in self._tasks:
+            return self._seen_from_elsewhere()
+        return tuple(dict.fromkeys((PASSWORDLESS, *wanted_facts(self._tasks[mac.name], mac), *self._seen_from_elsewhere())))
+
+    def _seen_from_elsewhere(self) -> tuple[Fact[Any], ...]:
+        """What is read of every Mac of the inventory, because a chosen one's difference depends on it."""
+        return tuple(dict.fromkeys(fact for task in self._playbook.tasks for fact in task.module.looks_around))
+
+    def _plan_one(self, mac: Mac, read: Outcome[Facts]) -> Outcome[MacPlan]:
+        if read.value is None:
+            return Outcome(mac.name, error=read.error, duration_s=read.duration_s)
+        try:
+            plan = self._diff(mac, read.value)
+            if plan.changes and read.value[PASSWORDLESS] is False:
+                raise _sudo_asks(mac, plan)
+            return Outcome(mac.name, plan, duration_s=read.duration_s)
+        except MacfleetError as error:
+            error.mac = error.mac or mac.name
+            return Outcome(mac.name, error=error, duration_s=read.duration_s)
+
+    def _diff(self, mac: Mac, facts: Facts) -> MacPlan:
+        return plan_mac(self._tasks[mac.name], mac, facts, self._around)
+
+    def _read_one(self, mac: Mac, line: Connection) -> MacPlan:
+        return self._diff(mac, read_facts(line, self._wanted(mac)))
+
+    def _apply_one(self, mac: Mac, line: Connection, shown: MacPlan) -> MacResult:
+        """Run, read again, until nothing differs. What was shown is what is run: a Mac that changed meanwhile is left alone."""
+        plan, done = self._read_one(mac, line), list[tuple[str, Change]]()
+        if not _aims(plan) <= _aims(shown):
+            return MacResult(mac.name, (), plan, _changed_meanwhile(mac))
+        for _ in range(_MOST_ROUNDS):
+            if failure := _run(line, plan.runnable, done, mac):
+                return MacResult(mac.name, tuple(done), plan, failure)
+            before, plan = plan, self._read_one(mac, line)
+            if plan.is_as_wanted:
+                return MacResult(mac.name, tuple(done), plan)
+            if not plan.runnable or plan.changes == before.changes:
+                break
+        return MacResult(mac.name, tuple(done), plan, _still_differs(mac, plan))
+
+
+def run(provisioning: Provisioning, fleet: Fleet, plans: Report[MacPlan], journal: Journal) -> Report[MacResult]:
+    """Apply the plans under the fleet lock, and write down what was done. Raises LockHeld before anything is changed."""
+    shown = plans.values()
+    macs = [mac for mac in fleet.macs if mac.name in shown and shown[mac.name].changes]
+    with fleet_lock(fleet, "provision", macs):
+        results = provisioning.apply(plans)
+    for outcome in results:
+        if result := outcome.value:
+            lines = [change.line() for _, change in result.done]
+            if lines or result.error:
+                journal.write("provision", mac=outcome.mac, changes=lines, error=str(result.error) if result.error else None)
+    return results
+
+
+def _result(planned: Outcome[MacPlan], applied: Report[MacResult]) -> Outcome[MacResult]:
+    if planned.value is None:
+        return Outcome(planned.mac, error=planned.error, duration_s=planned.duration_s)
+    if planned.value.is_as_wanted:
+        return Outcome(planned.mac, MacResult(planned.mac, (), planned.value), duration_s=planned.duration_s)
+    return applied[planned.mac]
+
+
+def _run(line: Connection, changes: Sequence[tuple[str, Change]], done: list[tuple[str, Change]], mac: Mac) -> MacfleetError | None:
+    """Make the changes one after another, each over a channel of its own: when the line drops, it is known in which one."""
+    for at, (task, change) in enumerate(changes):
+        truths = _truths([made for _, made in done], change, [later for _, later in changes[at + 1 :]])
+        try:
+            results = line.apply(change.commands)
+        except Unreachable as error:
+            return type(error)(str(error), mac=mac.name, truths=[*error.truths, *truths], hint=error.hint)
+        failed = next((result for result in results if not result.ok), None)
+        if failed is not None or len(results) < len(change.commands):
+            what = failed.failure() if failed else f"`{change.commands[len(results)]}` was not run"
+            return CommandFailed(f"{change.what}: {what}", mac=mac.name, truths=truths)
+        done.append((task, change))
+    return None
+
+
+def _truths(done: Sequence[Change], interrupted: Change, waiting: Sequence[Change]) -> list[str]:
+    """What is true on a Mac whose plan stopped in the middle of `interrupted`."""
+    truths = [f"done: {change.line()}" for change in done]
+    truths.append(f"{interrupted.what} was {interrupted.before}, and may be half changed now")
+    return truths + ([f"not begun: {', '.join(change.what for change in waiting)}"] if waiting else [])
+
+
+def _aims(plan: MacPlan) -> set[tuple[str, str]]:
+    """What would be what; not what it was: taking the fleet lock already makes a directory that was absent."""
+    return {(change.what, change.after) for _, change in plan.changes}
+
+
+def _sudo_asks(mac: Mac, plan: MacPlan) -> MacfleetError:
+    return MacfleetError(
+        f"sudo asks for a password on {mac.name}, and nobody is there to type it: nothing was changed there",
+        mac=mac.name,
+        truths=[f"would change: {change.line()}" for _, change in plan.changes],
+        hint=f"there, once: echo '{mac.user or '$USER'} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/macfleet",
+    )
+
+
+def _changed_meanwhile(mac: Mac) -> MacfleetError:
+    return MacfleetError(
+        f"{mac.name} differs in other things than when its plan was shown: nothing was done there",
+        mac=mac.name,
+        hint="run the same command again and look at the new plan",
+    )
+
+
+def _still_differs(mac: Mac, plan: MacPlan) -> MacfleetError:
+    left = [f"{change.line()} is still wanted" for _, change in plan.changes]
+    if plan.unknown:
+        task, unknown = plan.unknown[0]
+        return MacfleetError(f"nobody could look at this: {task}: {unknown.reason}", mac=mac.name, truths=left)
+    return MacfleetError("every change was made without an error, and still the Mac differs", mac=mac.name, truths=left)

@@ -1,0 +1,233 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from macfleet.core.clock import HandClock
+from macfleet.core.errors import ConnectionDropped, Unreachable
+from macfleet.core.secret import Secret
+from macfleet.fleet.fleet import Fleet
+from macfleet.inventory.mac import Inventory
+from macfleet.inventory.settings import Settings
+from macfleet.serving.materials import Materials, read_playbook, read_templates
+from macfleet.serving.provision import Provisioning
+from macfleet.serving.provision_report import applied, planned
+from tests.modules.memory_mac import MAC, MemoryMac
+from tests.modules.play import BUNDLE
+
+SETTINGS = Settings.model_validate({"wired_limit": "56 GiB", "tailscale": {"enabled": True, "auth_key": {"env": "TS_AUTHKEY"}}})
+ONE = replace(MAC, settings=SETTINGS)
+TWO = replace(MAC, name="studio-2", address="10.0.0.2", settings=SETTINGS)
+PLAYBOOK = read_playbook()
+
+
+class Lines:
+    """Lines to Macs in memory; a Mac that is not there cannot be reached."""
+
+    def __init__(self, **macs):
+        self.macs = {name.replace("_", "-"): mac for name, mac in macs.items()}
+
+    def __call__(self, mac, ssh, hear):
+        if mac.name not in self.macs:
+            raise Unreachable(f"{mac.name} does not answer", mac=mac.name)
+        return self.macs[mac.name]
+
+
+def pair():
+    """Two Macs as shipped, one cable between their first ports."""
+    return MemoryMac(name="HERE", peers={1: "THERE-1"}, tailnet="NoDaemon"), MemoryMac(
+        name="THERE", peers={1: "HERE-1"}, tailnet="NoDaemon"
+    )
+
+
+def provisioning(lines, macs=(ONE, TWO), playbook=PLAYBOOK):
+    fleet = Fleet(Inventory(Path("/x/inventory.yaml"), "x", (ONE, TWO)), macs, connect=lines, clock=HandClock())
+    materials = Materials(read_templates(), BUNDLE, lambda source: Secret("tskey-hidden"))
+    return Provisioning(fleet, playbook, materials)
+
+
+def run(lines, **options):
+    made = provisioning(lines, **options)
+    return applied(made.apply(made.plan()))
+
+
+def changes(report, mac):
+    return [change.line() for found in report.macs if found.mac == mac for _, change in found.changes]
+
+
+def test_a_fresh_mac_is_provisioned_and_then_nothing_differs():
+    lines = Lines(studio_1=pair()[0], studio_2=pair()[1])
+
+    first, second = run(lines), planned(provisioning(lines).plan())
+
+    assert [mac.outcome for mac in first.macs] == ["changed", "changed"], [mac.error for mac in first.macs]
+    assert [mac.outcome for mac in second.macs] == ["ok", "ok"]
+    assert second.sentence() == "2 Macs as wanted in 0.0 s: nothing to change"
+
+
+def test_a_second_run_writes_nothing():
+    one, two = pair()
+    run(Lines(studio_1=one, studio_2=two))
+    one.log.clear()
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert one.log == []
+    assert report.exit_code == 0
+
+
+def test_a_plan_reads_and_writes_nothing():
+    one, two = pair()
+    before = repr(one)
+
+    report = planned(provisioning(Lines(studio_1=one, studio_2=two)).plan())
+
+    assert repr(one) == before
+    assert report.exit_code == 1
+    assert "sysctl iogpu.wired_limit_mb 0 → 57344" in changes(report, "studio-1")
+
+
+def test_both_ends_of_a_cable_get_their_addresses():
+    one, two = pair()
+
+    run(Lines(studio_1=one, studio_2=two))
+
+    assert one.services["macfleet Thunderbolt 1"]["ip"] == "10.55.0.1"
+    assert two.services["macfleet Thunderbolt 1"]["ip"] == "10.55.0.2"
+
+
+def test_a_single_mac_gets_the_address_it_would_get_among_all():
+    one, two = pair()
+
+    report = run(Lines(studio_1=one, studio_2=two), macs=(TWO,))
+
+    assert [mac.mac for mac in report.macs] == ["studio-2"]
+    assert two.services["macfleet Thunderbolt 1"]["ip"] == "10.55.0.2"
+    assert one.log == []
+
+
+def test_a_dead_mac_stops_no_neighbour():
+    one, _ = pair()
+
+    report = run(Lines(studio_1=one))
+
+    assert [mac.outcome for mac in report.macs] == ["changed", "unreachable"]
+    assert report.exit_code == 3
+    assert report.macs[0].notes[0][1].startswith("studio-1 Thunderbolt 1 leads to a Mac that did not answer")
+
+
+def test_a_failing_change_stops_its_mac_only_and_says_what_is_true():
+    one, two = pair()
+    two.jobs_that_fail.add("dev.macfleet.agent")
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert [mac.outcome for mac in report.macs] == ["changed", "failed"]
+    error = report.macs[1].error
+    assert "launchd dev.macfleet.agent" in error.what
+    assert "done: pmset sleep 1 → 0" in error.truths
+    assert error.truths[-1] == "launchd dev.macfleet.agent was absent, and may be half changed now"
+
+
+def test_what_was_not_begun_is_named():
+    one, two = pair()
+    one.jobs_that_fail.add("dev.macfleet.agent")
+    one.broken.add("uv")
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert report.macs[0].error.truths[-1] == "not begun: launchd dev.macfleet.agent"
+
+
+def test_a_line_that_drops_says_in_which_change():
+    one, two = pair()
+    one.drops_at = "tailscale up"
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert report.macs[0].outcome == "unreachable"
+    assert isinstance(report.macs[0].error, ConnectionDropped)
+    assert "tailscale was NoDaemon, and may be half changed now" in report.macs[0].error.truths
+
+
+def test_without_homebrew_the_rest_up_to_it_is_done_and_the_reason_is_said():
+    one, two = pair()
+    one.has_brew = False
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert report.macs[0].outcome == "failed"
+    assert "Homebrew is not installed" in report.macs[0].error.what
+    assert "pmset sleep 1 → 0" in changes(report, "studio-1")
+    assert not any(line.startswith("runtime ") for line in changes(report, "studio-1"))
+
+
+def test_sudo_that_asks_is_said_before_anything_is_done():
+    one, two = pair()
+    one.sudo_asks = True
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert "sudo asks for a password" in report.macs[0].error.what
+    assert one.log == []
+
+
+def test_a_mac_that_changed_since_its_plan_was_shown_is_left_alone():
+    one, two = pair()
+    made = provisioning(Lines(studio_1=one, studio_2=two))
+    run(Lines(studio_1=one, studio_2=two))
+    plans = made.plan()
+    one.pmset["sleep"] = "5"
+    two.pmset["sleep"] = "5"
+
+    report = applied(made.apply(made.plan()))
+    assert [mac.outcome for mac in report.macs] == ["changed", "changed"]
+
+    one.pmset["sleep"] = "5"
+    shown_before = made.plan()
+    one.sysctls["iogpu.wired_limit_mb"] = "0"
+    report = applied(made.apply(shown_before))
+
+    assert plans.ok
+    assert "differs in other things than when its plan was shown" in report.macs[0].error.what
+    assert one.pmset["sleep"] == "5"
+
+
+def test_a_change_that_changes_nothing_is_a_failure_not_a_success():
+    one, two = pair()
+    one.forgets_pmset = True
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert report.macs[0].outcome == "failed"
+    assert "every change was made without an error, and still the Mac differs" in report.macs[0].error.what
+    assert any("pmset sleep 1 → 0 is still wanted" in truth for truth in report.macs[0].error.truths)
+
+
+def test_a_program_that_a_change_brings_is_asked_in_the_next_round():
+    one, two = pair()
+    one.tailnet = "NotInstalled"
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert report.macs[0].outcome == "changed"
+    assert one.tailnet == "Running"
+
+
+def test_no_secret_is_in_a_report():
+    one, two = pair()
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert one.secrets_seen == ["tskey-hidden"]
+    assert "tskey" not in str(report.as_json())
+
+
+@pytest.mark.parametrize("tag", PLAYBOOK.tags)
+def test_the_tasks_of_one_tag_stand_on_their_own(tag):
+    one, two = pair()
+    one.files |= {"/opt/homebrew/opt/uv": one.files["/opt/homebrew"], "/opt/homebrew/opt/tailscale": one.files["/opt/homebrew"]}
+
+    report = run(Lines(studio_1=one, studio_2=two), playbook=PLAYBOOK.tagged([tag]))
+
+    assert report.macs[0].error is None
