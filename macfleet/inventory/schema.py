@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from macfleet.core.near import did_you_mean
-from macfleet.core.units import GIB
+from macfleet.core.units import GIB, format_duration, format_size
 from macfleet.inventory import hardware as catalog
 from macfleet.inventory.settings import DurationS, Port, SecretSource, Settings, SizeBytes, Strict
 
@@ -140,5 +140,18 @@ class InventoryFile(Strict):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of an inventory, for editors."""
-    schema: Mapping[str, Any] = InventoryFile.model_json_schema()
+    schema: Mapping[str, Any] = _as_people_write(InventoryFile.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "macfleet inventory"}
+
+
+def _as_people_write(schema: Any) -> Any:
+    """Without whole sections as defaults, and with sizes and durations as text: an editor shows them."""
+    if isinstance(schema, list):
+        return [_as_people_write(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    default = schema.get("default")
+    kept = {key: _as_people_write(value) for key, value in schema.items() if key != "default" or not isinstance(value, dict)}
+    if schema.get("type") == "string" and isinstance(default, int | float):
+        kept["default"] = format_size(default) if isinstance(default, int) else format_duration(default)
+    return kept

@@ -7,19 +7,21 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from macfleet.core.units import parse_duration, parse_size
+from macfleet.core.units import format_duration, format_size, parse_duration, parse_size
 
 _SIZE = r"^\s*\d+(\.\d+)?\s*([KMGT]i?B|B)\s*$"
 SizeBytes = Annotated[
     int,
     BeforeValidator(lambda value: parse_size(str(value))),  # a bare number is refused there, with the correction
+    PlainSerializer(format_size, when_used="json"),
     WithJsonSchema({"type": "string", "examples": ["448 GiB"], "pattern": _SIZE}),
 ]
 DurationS = Annotated[
     float,
     BeforeValidator(lambda value: parse_duration(str(value))),
+    PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "examples": ["10 min"], "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|min|h|d)\s*$"}),
 ]
 
@@ -45,6 +47,7 @@ _VERSION_SCHEMA = WithJsonSchema({"type": ["string", "number"], "examples": ["26
 WiredLimit = Annotated[
     int | Literal["auto"],
     BeforeValidator(_size_or_auto),
+    PlainSerializer(lambda value: value if value == "auto" else format_size(value), when_used="json"),
     WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "string", "pattern": _SIZE}], "examples": ["448 GiB", "auto"]}),
 ]
 Version = Annotated[str, AfterValidator(_version), _VERSION_SCHEMA]

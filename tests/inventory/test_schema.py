@@ -42,6 +42,14 @@ def test_every_key_of_the_schema_says_what_it_means():
     assert [key for name, part in parts.items() for key in undescribed(name, part.get("properties", {}))] == []
 
 
+def test_a_default_is_shown_as_it_would_be_written():
+    parts = json_schema()["$defs"]
+
+    assert parts["Settings"]["properties"]["minimum_free_disk"]["default"] == "50 GiB"
+    assert parts["Reboot"]["properties"]["deadline"]["default"] == "10 min"
+    assert "default" not in parts["Settings"]["properties"]["power"]
+
+
 @pytest.mark.parametrize(("text", "fits"), [("448 GiB", True), ("1.5 TB", True), ("448", False), ("448GiB", True), ("auto", False)])
 def test_the_editor_s_idea_of_a_size_is_the_loader_s(text, fits):
     pattern = next(
