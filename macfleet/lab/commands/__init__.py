@@ -1,1 +1,78 @@
-"""macOS programs as the simulated Macs answer them; mirrors macos/ file for file."""
+"""macOS programs as the simulated Macs answer them; mirrors macos/ file for file.
+
+Each is a function of the Mac and of one call. It prints what the recordings in tests/fixtures print, and changes the Mac's
+state where the real program would. Programs that are the same everywhere (sh, cat, mkdir, mv, tee) are this machine's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from macfleet.lab.commands import (
+    brew,
+    chown,
+    defaults,
+    df,
+    fdesetup,
+    ibv,
+    id,
+    ifconfig,
+    launchctl,
+    networksetup,
+    nvram,
+    plutil,
+    pmset,
+    rdma_ctl,
+    shutdown,
+    socketfilterfw,
+    softwareupdate,
+    stat,
+    sw_vers,
+    sysctl,
+    system_profiler,
+    tailscale,
+    uname,
+    vm_stat,
+)
+from macfleet.lab.world import Program
+
+PROGRAMS: dict[str, Program] = {
+    "brew": brew.brew,
+    "chown": chown.chown,
+    "chgrp": chown.chgrp,
+    "defaults": defaults.defaults,
+    "df": df.df,
+    "fdesetup": fdesetup.fdesetup,
+    "halt": shutdown.halt,
+    "hostname": uname.hostname,
+    "ibv_devices": ibv.ibv_devices,
+    "ibv_devinfo": ibv.ibv_devinfo,
+    "id": id.id,
+    "ifconfig": ifconfig.ifconfig,
+    "launchctl": launchctl.launchctl,
+    "networksetup": networksetup.networksetup,
+    "nvram": nvram.nvram,
+    "plutil": plutil.plutil,
+    "pmset": pmset.pmset,
+    "rdma_ctl": rdma_ctl.rdma_ctl,
+    "reboot": shutdown.reboot,
+    "shutdown": shutdown.shutdown,
+    "socketfilterfw": socketfilterfw.socketfilterfw,
+    "softwareupdate": softwareupdate.softwareupdate,
+    "stat": stat.stat,
+    "sw_vers": sw_vers.sw_vers,
+    "sysctl": sysctl.sysctl,
+    "system_profiler": system_profiler.system_profiler,
+    "tailscale": tailscale.tailscale,
+    "uname": uname.uname,
+    "vm_stat": vm_stat.vm_stat,
+    "whoami": id.whoami,
+}
+
+# Not on PATH from the start: they come and go with Homebrew, or lie outside the usual directories.
+ELSEWHERE = {"brew", "tailscale", "socketfilterfw"}
+
+
+def reads_stdin(argv: Sequence[str]) -> bool:
+    """Only these calls read their stdin; any other one would eat the script it stands in."""
+    return "-inputplist" in argv or "--stdinpass" in argv or list(argv[:2]) == ["defaults", "import"]

@@ -1,0 +1,155 @@
+"""`macfleet lab`: a rehearsal fleet on this machine, with macOS's programs emulated and everything else real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from macfleet.cli.output import Output, column_width
+from macfleet.cli.session import JsonOption, QuietOption
+
+if TYPE_CHECKING:
+    from macfleet.lab.up import Up
+
+DirOption = Annotated[Path, typer.Option("--dir", envvar="MACFLEET_LAB", help="Where the rehearsal fleet lives")]
+DEFAULT_DIR = Path("macfleet-lab")
+
+app = typer.Typer(no_args_is_help=True, help="Rehearse: simulated Macs behind a real SSH server, with faults to order.")
+
+
+@app.command("up")
+def up(
+    macs: Annotated[int, typer.Option("--macs", min=1, max=32, help="How many Macs")] = 4,
+    hardware: Annotated[str, typer.Option("--hardware", help="Their kind: a model identifier or an alias")] = "mac-studio-m3-ultra",
+    directory: DirOption = DEFAULT_DIR,
+    as_shipped: Annotated[
+        bool, typer.Option("--as-shipped", help="Out of the box: no cables, RDMA off, FileVault on, sudo with a password, no Homebrew")
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a rehearsal fleet, or start the one that is there.
+
+    Example: `macfleet lab up --macs 4 --hardware mac-mini-m4-pro`
+
+    By default the Macs are as a careful owner has them before macfleet: cabled in a full mesh, RDMA and Remote Login on,
+    Homebrew installed, sudo without a password, nothing else set. Fails with 3 when a Mac does not start.
+    """
+    from macfleet.lab.up import up as run
+
+    output = Output(quiet=quiet)
+    done = run(directory, macs, hardware, as_shipped=as_shipped)
+    output.answer(_up_sentence(done))
+    output.next_step(f"export MACFLEET_INVENTORY={done.inventory}")
+    output.next_step("macfleet verify")
+
+
+def _up_sentence(done: Up) -> str:
+    count = f"{len(done.macs)} Mac{'s' if len(done.macs) > 1 else ''}"
+    if done.was_up:
+        return f"{count} already up in {done.lab.path}"
+    return f"{count} {'made and' if done.was_made else 'of before'} started in {done.lab.path}"
+
+
+@app.command("down")
+def down(
+    directory: DirOption = DEFAULT_DIR,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove the Macs' disks and keys as well")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """End every process of the rehearsal fleet. Its disks stay for the next `lab up`, unless --delete. Safe to repeat.
+
+    Example: `macfleet lab down`
+    """
+    from macfleet.lab.down import down as run
+
+    stopped = run(directory, delete=delete)
+    said = f"{len(stopped)} Mac{'' if len(stopped) == 1 else 's'} stopped" if stopped else "nothing was running"
+    Output(quiet=quiet).answer(f"{said} in {directory.absolute()}{', all files removed' if delete else ''}")
+
+
+@app.command("status")
+def status(directory: DirOption = DEFAULT_DIR, json: JsonOption = False) -> None:
+    """Show the simulated Macs, their cables, jobs, processes and faults.
+
+    Example: `macfleet lab status --json`
+    """
+    from macfleet.lab.status import status as run
+
+    output = Output(json_wanted=json)
+    report = run(directory)
+    if json:
+        output.json(report)
+    else:
+        _show(output, report)
+
+
+def _show(output: Output, report: dict[str, Any]) -> None:
+    width = column_width([mac["mac"] for mac in report["macs"]])
+    for mac in report["macs"]:
+        state = "running" if mac["power"] == "on" else "down" if mac["power"] in ("off", "stopped") else mac["power"]
+        output.mac_line(mac["mac"], state, f"{mac['hardware']}  port {mac['ssh_port']}  {len(mac['processes'])} processes", width=width)
+        for job in mac["jobs"]:
+            output.answer(f"  job    {job['label']}  {job['state']}{'  pid ' + str(job['pid']) if job['pid'] else ''}")
+        for name, detail in mac["faults"].items():
+            output.answer(f"  fault  {name}: {detail}")
+    summary = report["summary"]
+    output.answer(
+        f"{summary['running']} of {summary['macs']} Macs running, {summary['processes']} processes; inventory: {report['inventory']}"
+    )
+
+
+def _fault_names() -> list[str]:
+    from macfleet.lab.faults import FAULTS
+
+    return [fault.name for fault in FAULTS]
+
+
+@app.command("fault")
+def fault(
+    name: Annotated[str | None, typer.Argument(help="Which misfortune; without it, the list", autocompletion=_fault_names)] = None,
+    mac: Annotated[str | None, typer.Option("--mac", "-m", help="On which Mac")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Which cable: the Thunderbolt port at this Mac")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", help="Which launchd jobs, for worker-killed and worker-frozen; wildcards allowed")
+    ] = None,
+    on_reboot: Annotated[bool, typer.Option("--on-reboot", help="For mac-down: only from the next restart on")] = False,
+    directory: DirOption = DEFAULT_DIR,
+) -> None:
+    """Break something on one simulated Mac; without a name, list what can be broken.
+
+    Example: `macfleet lab fault cable-out --mac studio-2 --port 3`
+    """
+    from macfleet.core.errors import RequestError
+    from macfleet.lab.faults import FAULTS, WORKERS, FaultOptions, break_mac, find_fault
+
+    output = Output()
+    if name is None:
+        for each in FAULTS:
+            output.answer(f"{each.name:<18}{each.meaning}")
+        return
+    if mac is None:
+        raise RequestError(f"on which Mac? {find_fault(name).meaning}", hint=f"macfleet lab fault {name} --mac studio-2")
+    said = break_mac(directory, name, mac, FaultOptions(port, on_reboot, job or WORKERS))
+    output.answer(f"{mac}: {said}")
+
+
+@app.command("heal")
+def heal(
+    names: Annotated[list[str] | None, typer.Argument(help="Which faults; without it, all", autocompletion=_fault_names)] = None,
+    mac: Annotated[list[str] | None, typer.Option("--mac", "-m", help="Only on this Mac; repeat for more")] = None,
+    directory: DirOption = DEFAULT_DIR,
+) -> None:
+    """Mend what was broken: the faults named, or all of them.
+
+    Example: `macfleet lab heal cable-out`
+    """
+    from macfleet.lab.faults import heal as run
+
+    output = Output()
+    healed = run(directory, names or (), mac or ())
+    for line in healed:
+        output.answer(f"healed  {line}")
+    if not healed:
+        output.answer("nothing was broken")

@@ -1,0 +1,39 @@
+"""`pmset`: the stored power settings."""
+
+from __future__ import annotations
+
+from macfleet.lab.factory import FACTORY_PMSET
+from macfleet.lab.world import Call, Reply, World
+
+USAGE = "Usage:  pmset <options>\nSee pmset(1) for details: 'man pmset'\n"
+
+
+def pmset(world: World, call: Call) -> Reply:
+    match call.arguments:
+        case ("-g", "custom"):
+            return Reply("AC Power:\n" + _rows(world))
+        case ("-g", "cap"):
+            return Reply("Capabilities for AC Power:\n" + "".join(f" {key}\n" for key in world.state.pmset))
+        case ("-g",) | ("-g", "live"):
+            return Reply("System-wide power settings:\nCurrently in use:\n" + _rows(world))
+        case ("-g", "batt" | "ps"):
+            return Reply("Now drawing from 'AC Power'\n")
+        case ("-a" | "-c", *pairs) if pairs and len(pairs) % 2 == 0:
+            return _set(world, dict(zip(pairs[::2], pairs[1::2], strict=True)), call.is_root)
+    return Reply(USAGE, exit_status=1)
+
+
+def _rows(world: World) -> str:
+    """Apple's own `printf(" %-20s ", key)`: a long key pushes its value to the right."""
+    return "".join(f" {key:<20} {value}\n" for key, value in world.state.pmset.items())
+
+
+def _set(world: World, wanted: dict[str, str], is_root: bool) -> Reply:
+    if not is_root:
+        return Reply("'pmset' must be run as root...\n", exit_status=1)  # on stdout, as Apple's source has it
+    if not all(value.isdecimal() for value in wanted.values()) or not wanted.keys() <= FACTORY_PMSET.keys():
+        return Reply(USAGE, exit_status=1)
+    for key, value in wanted.items():
+        if key in world.state.pmset:  # a key this Mac does not have is taken and forgotten
+            world.state.pmset[key] = int(value)
+    return Reply()

@@ -1,0 +1,60 @@
+"""`sysctl`: what the kernel says of this Mac, and the one number that macfleet sets."""
+
+from __future__ import annotations
+
+import time
+
+from macfleet.lab.state import Kernel
+from macfleet.lab.world import Call, Reply, World
+
+
+def sysctl(world: World, call: Call) -> Reply:
+    """`name: value` lines; unknown names go to stderr, the others are printed all the same, and the exit status is 1."""
+    values = _values(world)
+    bare = "-n" in call.arguments
+    out, errors = "", ""
+    for word in call.arguments:
+        if word.startswith("-"):
+            continue
+        name, _, wanted = word.partition("=")
+        if name not in values:
+            errors += f"sysctl: unknown oid '{name}'\n"
+        elif "=" in word:
+            said, error = _set(world.kernel, name, wanted, call.is_root)
+            out, errors = out + said, errors + error
+        else:
+            out += values[name] + "\n" if bare else f"{name}: {values[name]}\n"
+    return Reply(out, errors, 1 if errors else 0)
+
+
+def _set(kernel: Kernel, name: str, wanted: str, is_root: bool) -> tuple[str, str]:
+    if name not in kernel.sysctls:
+        return "", f"sysctl: oid '{name}' is read only\n"
+    if not is_root:
+        return "", f"sysctl: {name}: Operation not permitted\n"
+    if not wanted.isdecimal():
+        return "", f"sysctl: {name}: Invalid argument\n"
+    before, kernel.sysctls[name] = kernel.sysctls[name], int(wanted)
+    return f"{name}: {before} -> {wanted}\n", ""
+
+
+def _values(world: World) -> dict[str, str]:
+    booted = world.kernel.booted_at
+    since = f"{{ sec = {int(booted)}, usec = {int(booted % 1 * 1e6)} }} {time.asctime(time.localtime(booted))}"
+    return {
+        "hw.model": world.state.hardware,
+        "hw.memsize": str(world.state.memory_bytes),
+        "hw.optional.arm64": "1",
+        "hw.pagesize": "16384",
+        "machdep.cpu.brand_string": world.hardware.chip,
+        "kern.bootsessionuuid": world.kernel.boot_session,
+        "kern.boottime": since,
+        "kern.osproductversion": world.state.macos_version,
+        "kern.osversion": world.state.macos_build,
+        "kern.hostname": f"{world.state.name}.local",
+        "kern.memorystatus_vm_pressure_level": "1",
+        "kern.memorystatus_level": "92",
+        "vm.swapusage": "total = 0.00M  used = 0.00M  free = 0.00M  (encrypted)",
+        "vm.loadavg": "{ 1.21 1.34 1.30 }",
+        **{name: str(value) for name, value in world.kernel.sysctls.items()},
+    }

@@ -1,0 +1,16 @@
+"""`uname` and `hostname`."""
+
+from __future__ import annotations
+
+from macfleet.lab.world import Call, Reply, World
+
+
+def uname(world: World, call: Call) -> Reply:
+    rows = {"s": "Darwin", "n": f"{world.state.name}.local", "r": "25.5.0", "m": "arm64"}
+    asked = "".join(word.lstrip("-") for word in call.arguments) or "s"
+    letters = "snrm" if "a" in asked else [letter for letter in "snrm" if letter in asked]
+    return Reply(" ".join(rows[letter] for letter in letters) + "\n")
+
+
+def hostname(world: World, call: Call) -> Reply:
+    return Reply(f"{world.state.name}{'' if '-s' in call.arguments else '.local'}\n")

@@ -1,0 +1,79 @@
+"""The inventory of a rehearsal fleet: what an operator would write who has just cabled these Macs."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from macfleet.inventory.hardware import Hardware
+from macfleet.lab.network import ADDRESS
+from macfleet.lab.paths import LabDir
+from macfleet.lab.state import State
+
+GIB = 1024**3
+
+TEMPLATE = """\
+# The inventory of a rehearsal fleet, written by `macfleet lab up`. Everything here is as on real Macs, except that
+# all have one address and different ports, and that each one's disk is a directory of this machine (`root`).
+fleet:
+  name: rehearsal
+  user: {user}
+  ssh: {{key: id_ed25519, known_hosts: known_hosts}}
+  settings:
+    macos: {{minimum: "26.2"}}
+    wired_limit: {wired_gib} GiB
+    power: {{sleep_min: 0, power_on: after-failure}}
+    automatic_updates: false
+    tailscale: {{enabled: true, auth_key: {{file: tailscale.key}}}}
+    interconnect: {{topology: {topology}, over: lan}}
+    minimum_free_disk: 1 GiB
+    runtime: {{python: "{python}"}}
+    gateway: {{port: {port}, control_port: {control_port}}}
+    reboot: {{deadline: 60 s, drain: 20 s}}
+
+macs:
+{macs}
+"""
+
+
+def render_inventory(lab: LabDir, states: Sequence[State], hardware: Hardware, topology: str) -> str:
+    """The whole file. `topology` is that of the cables: mesh, ring or none."""
+    port, control_port = free_ports(2)
+    return TEMPLATE.format(
+        user=states[0].user,
+        wired_gib=states[0].memory_bytes * 7 // 8 // GIB,
+        topology=topology,
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        port=port,
+        control_port=control_port,
+        macs="\n".join(_mac(state, hardware, lab.mac(state.name).root) for state in states),
+    )
+
+
+def render_known_hosts(lab: LabDir, states: Sequence[State]) -> str:
+    """A line per Mac, as `ssh-keyscan` would write it."""
+    keys = {state.name: lab.mac(state.name).host_key.with_suffix(".pub").read_text().split()[:2] for state in states}
+    return "".join(f"[{ADDRESS}]:{state.ssh_port} {' '.join(keys[state.name])}\n" for state in states)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses now, as the kernel gives them; all held until all are known, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((ADDRESS, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _mac(state: State, hardware: Hardware, root: Path) -> str:
+    return (
+        f"  {state.name}:\n"
+        f"    {{address: {ADDRESS}, port: {state.ssh_port}, hardware: {hardware.alias}, memory: {state.memory_bytes // GIB} GiB,\n"
+        f"     root: {json.dumps(str(root))}}}"
+    )

@@ -1,0 +1,69 @@
+"""Puts macOS's programs on a simulated Mac: one client under all their names, and the two that need no answer from it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from macfleet.lab.commands import ELSEWHERE, PROGRAMS
+from macfleet.lab.environment import ROOT_MARK
+from macfleet.lab.paths import MacDir
+
+# `-I -S`: no site-packages, no environment; a third of the start-up time of a usual Python.
+PYTHON = (os.path.realpath(sys.executable), "-I", "-S")
+HERE = Path(__file__).resolve().parent
+
+# The mark is all that being root means here. A command that sudo does not find ends as sudo's own do.
+SUDO = """\
+#!/bin/sh
+# sudo of a rehearsal Mac: nobody becomes root, but the emulated programs take it for that.
+if [ -e {asks} ] && [ -z "${mark}" ]; then echo "sudo: a password is required" >&2; exit 1; fi
+as=root
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -n|-E|-H|-k|-v) shift ;;
+    -u) as=$2; shift 2 ;;
+    --) shift; break ;;
+    -*) echo "sudo: a rehearsal Mac's sudo knows no $1" >&2; exit 1 ;;
+    *=*) export "$1"; shift ;;
+    *) break ;;
+  esac
+done
+[ $# -gt 0 ] || exit 0
+command -v "$1" >/dev/null || {{ echo "sudo: $1: command not found" >&2; exit 1; }}
+if [ "$as" = root ]; then {mark}=1; export {mark}; else unset {mark}; fi
+exec "$@"
+"""
+
+
+def install_programs(mac: MacDir, socket: str) -> None:
+    """Every emulated program of this Mac. Written anew at each `lab up`: the socket and this Python may have moved."""
+    mac.bin.mkdir(exist_ok=True)
+    client = mac.bin / ".client"
+    _script(client, f'#!/bin/sh\nexec {shlex.join((*PYTHON, str(HERE / "client.py"), socket))} "$0" "$@"\n')
+    for name in PROGRAMS.keys() - ELSEWHERE:
+        _link(mac.bin / name, client)
+    _link(mac.root / "usr/libexec/ApplicationFirewall/socketfilterfw", client)
+    _script(mac.bin / "shasum", f'#!/bin/sh\nexec {shlex.join((*PYTHON, str(HERE / "shasum.py")))} "$@"\n')
+    _script(mac.bin / "sudo", SUDO.format(asks=shlex.quote(str(mac.sudo_asks)), mark=ROOT_MARK))
+
+
+def install_homebrew(mac: MacDir) -> None:
+    _link(mac.root / "opt/homebrew/bin/brew", mac.bin / ".client")
+
+
+def remove_homebrew(mac: MacDir) -> None:
+    (mac.root / "opt/homebrew/bin/brew").unlink(missing_ok=True)
+
+
+def _script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

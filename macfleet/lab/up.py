@@ -1,0 +1,157 @@
+"""`lab up`: make the Macs, start them, wait until all of them answer."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from macfleet.core.errors import RequestError
+from macfleet.core.near import did_you_mean
+from macfleet.inventory import hardware as catalog
+from macfleet.inventory.hardware import Hardware
+from macfleet.lab.down import down, is_simulator
+from macfleet.lab.inventory_text import render_inventory, render_known_hosts
+from macfleet.lab.make import cabling, make_fleet
+from macfleet.lab.network import ADDRESS
+from macfleet.lab.paths import LabDir, MacDir
+from macfleet.lab.programs import install_programs
+from macfleet.lab.remote import LabError
+from macfleet.lab.state import Power, State, load_state, save_state
+
+DEFAULT_HARDWARE = "mac-studio-m3-ultra"
+START_S = 60.0
+MOST_MACS = 32
+# A UNIX socket's path may have 104 bytes on macOS.
+LONGEST_SOCKET = 100
+
+
+@dataclass(frozen=True)
+class Up:
+    """`was_up`: the fleet already stood and was left alone. `was_made`: it is new; otherwise its Macs were only started."""
+
+    lab: LabDir
+    macs: tuple[str, ...]
+    was_up: bool
+    was_made: bool
+
+    @property
+    def inventory(self) -> Path:
+        return self.lab.inventory
+
+
+def up(directory: Path, macs: int = 4, hardware: str = DEFAULT_HARDWARE, *, memory_gib: int | None = None, as_shipped: bool = False) -> Up:
+    """A running rehearsal fleet in `directory`, with its inventory, keys and known_hosts.
+
+    A fleet that is there already keeps its Macs and their disks; asking it for other Macs is a RequestError.
+    """
+    lab = LabDir(directory.absolute())
+    kind = _hardware(hardware)
+    made = not lab.macs()
+    if made:
+        make_fleet(lab, kind, _names(kind, macs), memory_gib or max(kind.memory_gib, default=16), as_shipped)
+    else:
+        _must_agree(lab, kind, macs)
+    stopped = [mac for mac in lab.macs() if not is_simulator(load_state(mac.state).simulator_pid, mac)]
+    if stopped:
+        _start(lab, stopped)
+        _write_inventory(lab, kind)
+    return Up(lab, tuple(mac.name for mac in lab.macs()), was_up=not stopped, was_made=made)
+
+
+def _hardware(name: str) -> Hardware:
+    found = catalog.find(name)
+    if found is None:
+        raise RequestError(f'"{name}" is no Mac that macfleet knows', hint=did_you_mean(name, catalog.names()))
+    return found
+
+
+def _names(kind: Hardware, count: int) -> list[str]:
+    if not 1 <= count <= MOST_MACS:
+        raise RequestError(f"a rehearsal fleet has 1 to {MOST_MACS} Macs, not {count}")
+    family = next((word for word in ("studio", "mini", "macbook") if word in kind.alias), "mac")
+    return [f"{family}-{number}" for number in range(1, count + 1)]
+
+
+def _must_agree(lab: LabDir, kind: Hardware, macs: int) -> None:
+    there = [load_state(mac.state) for mac in lab.macs()]
+    if len(there) != macs or there[0].hardware != kind.id:
+        raise RequestError(
+            f"{lab.path} already holds a rehearsal fleet of {len(there)} {there[0].hardware}",
+            hint=f"`macfleet lab down --delete --dir {lab.path}` first, or name another --dir",
+        )
+
+
+def _start(lab: LabDir, macs: Sequence[MacDir]) -> None:
+    """Start the Macs' processes, detached from this one. If one does not come up, none is left behind."""
+    sockets = _socket_directory(max(len(mac.name) for mac in macs))
+    processes = {mac: _start_one(mac, sockets) for mac in macs}
+    try:
+        for mac, process in processes.items():
+            _wait_for(mac, process)
+    except BaseException:
+        down(lab.path)
+        raise
+
+
+def _start_one(mac: MacDir, sockets: str) -> subprocess.Popen[bytes]:
+    state = load_state(mac.state)
+    state.socket = f"{sockets}/{mac.name}"
+    state.power = Power.OFF
+    save_state(state, mac.state)
+    install_programs(mac, state.socket)
+    with open(mac.log, "ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "macfleet.lab.mac", str(mac.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def _wait_for(mac: MacDir, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise LabError(f"the process of {mac.name} ended at once", mac=mac.name, truths=_last_lines(mac.log))
+        state = load_state(mac.state)
+        if state.simulator_pid == process.pid and state.power is not Power.OFF and _greets(state):
+            return
+        time.sleep(0.02)
+    raise LabError(f"{mac.name} did not answer within {START_S:.0f} s", mac=mac.name, truths=_last_lines(mac.log))
+
+
+def _greets(state: State) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((ADDRESS, state.ssh_port), timeout=5) as line:
+        return line.recv(4) == b"SSH-"
+    return False
+
+
+def _last_lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").strip().splitlines()[-3:]
+
+
+def _socket_directory(longest_name: int) -> str:
+    """Short, and out of the rehearsal's directory, whose path may be long."""
+    usual = tempfile.gettempdir()
+    room = LONGEST_SOCKET - longest_name - len("/macfleet-12345678/")
+    return tempfile.mkdtemp(prefix="macfleet-", dir=usual if len(usual) <= room else "/tmp")
+
+
+def _write_inventory(lab: LabDir, kind: Hardware) -> None:
+    """Written once, and again only when a Mac had to take another port: the operator may have added services."""
+    states = [load_state(mac.state) for mac in lab.macs()]
+    known_hosts = render_known_hosts(lab, states)
+    if lab.inventory.exists() and lab.known_hosts.exists() and lab.known_hosts.read_text() == known_hosts:
+        return
+    topology = cabling(kind, [state.name for state in states])[0]
+    lab.known_hosts.write_text(known_hosts)
+    lab.inventory.write_text(render_inventory(lab, states, kind, topology))
