@@ -2,6 +2,7 @@ import base64
 import hashlib
 import hmac
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from macfleet.core.errors import RequestError, Unreachable
 from macfleet.fleet.pin import HostKey, PinState, look, pinned_keys, with_key, write
 from macfleet.inventory.load import load_inventory
+from macfleet.inventory.mac import Inventory
 
 # The key and the fingerprint that `ssh-keygen -l` prints for it.
 KEY = HostKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl")
@@ -119,3 +121,39 @@ def test_a_known_hosts_that_cannot_be_read_is_a_wrong_request(tmp_path):
 
     with pytest.raises(RequestError, match=r"the known hosts in .* cannot be read"):
         look(inventory, inventory.macs, scan=lambda mac: KEY)
+
+
+@pytest.mark.rehearsal  # needs OpenSSH
+def test_what_was_written_openssh_finds_and_what_openssh_hashed_is_found(tmp_path):
+    inventory = inventory_in(tmp_path)
+    path = write(inventory, look(inventory, inventory.macs, scan=lambda mac: KEY).values().values())
+
+    found = subprocess.run(["ssh-keygen", "-F", "[10.0.0.2]:2222", "-f", path], capture_output=True, text=True, check=True, timeout=20)
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", path], capture_output=True, check=True, timeout=20)
+
+    assert KEY.base64 in found.stdout
+    assert "10.0.0.2" not in path.read_text()
+    assert pinned_keys(path.read_text(), "[10.0.0.2]:2222") == (KEY,)
+
+
+@pytest.mark.rehearsal  # needs OpenSSH
+def test_the_key_that_a_server_shows_is_its_own_and_once_pinned_it_is_trusted(sshd):
+    own = HostKey(*sshd.host_key.with_suffix(".pub").read_text().split()[:2])
+    sshd.known_hosts.unlink()
+    inventory = Inventory(sshd.directory / "inventory.yaml", "shelf", (sshd.mac,), ssh=sshd.ssh)
+
+    [pin] = look(inventory, inventory.macs).values().values()
+    write(inventory, [pin])
+    [again] = look(inventory, inventory.macs).values().values()
+
+    assert (pin.shown, pin.state, again.state) == (own, PinState.NEW, PinState.SAME)
+
+
+@pytest.mark.rehearsal  # needs OpenSSH
+def test_a_server_whose_key_changed_is_seen_as_changed(sshd):
+    inventory = Inventory(sshd.directory / "inventory.yaml", "shelf", (sshd.mac,), ssh=sshd.ssh)
+    sshd.known_hosts.write_text(f"[127.0.0.1]:{sshd.port} {KEY.type} {KEY.base64}\n")
+
+    [pin] = look(inventory, inventory.macs).values().values()
+
+    assert (pin.state, pin.pinned) == (PinState.CHANGED, (KEY,))
