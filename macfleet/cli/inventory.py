@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +20,7 @@ from macfleet.cli.session import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from macfleet.cli.output import Output
     from macfleet.inventory.mac import Inventory, Mac
@@ -63,6 +62,8 @@ def check(inventory: InventoryOption = None, quiet: QuietOption = False) -> None
 
     Exits 2 when there is a mistake; what may be meant so is a warning.
     """
+    from macfleet.cli.inventory_doubts import doubts
+
     session = Session(Options(inventory, quiet=quiet))
     found = session.inventory
     for warning in doubts(found):
@@ -86,24 +87,6 @@ def schema() -> None:
 
 
 app.command("pin")(inventory_pin.pin)
-
-
-def doubts(inventory: Inventory) -> Iterator[str]:
-    """What is well-formed and may still not be what was meant."""
-    from macfleet.models import catalog
-    from macfleet.models.store import model_store
-
-    named = {model.name for model in inventory.models} | {path.name for path in model_store(os.environ).glob("*")}
-    for service in inventory.services:
-        if service.model not in named and catalog.find(service.model) is None:
-            near = catalog.suggestion(service.model)
-            yield f"services/{service.name}/model: no card and no entry of `models` is called {service.model}; {near}"
-    for model in inventory.models:
-        if model.path is not None and not (model.path / "config.json").is_file():
-            yield f"models/{model.name}/path: there is no config.json in {model.path}"
-    for what, path in (("key", inventory.ssh.key), ("known_hosts", inventory.ssh.known_hosts)):
-        if path is not None and not path.is_file():
-            yield f"fleet/ssh/{what}: there is no file {path}" + ("; `macfleet inventory pin` makes it" if what == "known_hosts" else "")
 
 
 def as_json(inventory: Inventory, macs: Sequence[Mac]) -> dict[str, Any]:

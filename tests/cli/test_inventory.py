@@ -90,6 +90,27 @@ def test_check_doubts_what_is_well_formed_and_cannot_work(shelf):
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "doubt"),
+    [
+        ("api_key: {env: KEY}", "listen: 0.0.0.0",
+         "services/chat: it listens on 0.0.0.0 without an api_key; whoever reaches mini-1 may use it"),
+        ("memory: 64 GiB", "memory: 64 GiB, settings: {wired_limit: 60 GiB}",
+         "macs/mini-1: a wired_limit of 60 GiB leaves 4 GiB to macOS, which wants 8 GiB to stay well"),
+        ("[mini-1]", "[mini-1, studio-*, s2, s3, s4]",
+         "services/chat/macs: a mesh of 5 Macs takes 4 Thunderbolt ports of each, mini-1 has 3; `topology: ring` takes two"),
+    ],
+)  # fmt: skip
+def test_check_doubts_what_will_be_regretted(shelf, written, instead, doubt):
+    more = "".join(f"  s{last}: {{address: 10.0.1.{last}, hardware: mac-studio-m3-ultra, memory: 512 GiB}}\n" for last in (2, 3, 4))
+    (shelf.parent / "known_hosts").touch()
+    shelf.write_text(SHELF.replace(written, instead).replace("services:", more + "services:"))
+
+    result = run("check", "--inventory", shelf)
+
+    assert (result.exit_code, result.stderr.splitlines()) == (0, [f"warning: {doubt}"])
+
+
 def test_check_fails_with_every_mistake(shelf):
     shelf.write_text(SHELF.replace("512 GiB", "512").replace("[mini-1]", "[mini-2]"))
 
