@@ -110,7 +110,7 @@ def _make_room(cables: Cables, mac: str, topology: Topology, size: int) -> str:
     if doubled is not None:
         return f"{doubled} is a second cable between the same Macs: move it"
     others = _other_devices(cables, mac)
-    return f"free a port of {mac}{f': {others} lead to no Mac of this fleet' if others else ''}"
+    return f"free a port of {mac}{f': no Mac of this fleet is at {others}' if others else ''}"
 
 
 def _other_devices(cables: Cables, mac: str) -> str:

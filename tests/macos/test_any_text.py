@@ -108,7 +108,7 @@ def test_there_are_recordings():
 
 @pytest.mark.parametrize("parse", [parse for parse in PARSERS if parse is not sysctl.parse_sysctl], ids=lambda parse: parse.__name__)
 def test_who_refuses_a_text_names_the_program(parse):
-    with pytest.raises(Unparsable, match="^`.+` answered in a form macfleet does not know: "):
+    with pytest.raises(Unparsable, match=r"^`.+` answered in a form macfleet does not know: "):
         parse("\x00 ü {\nx")
 
 

@@ -1,0 +1,324 @@
+"""Each check of one Mac as a table: what the Mac prints → verdict, and what is said."""
+
+import json
+import plistlib
+
+import pytest
+
+from macfleet import __version__
+from macfleet.checks.automatic_updates import AutomaticUpdates
+from macfleet.checks.disk_space import DiskSpace
+from macfleet.checks.filevault import FileVault
+from macfleet.checks.hardware import Hardware
+from macfleet.checks.macos_version import MacosVersion
+from macfleet.checks.power import Power
+from macfleet.checks.runtime import Runtime, proof_fact
+from macfleet.checks.sudo import Sudo
+from macfleet.checks.tailscale import Tailscale
+from macfleet.checks.thunderbolt_bridge import ThunderboltBridge
+from macfleet.checks.wired_limit import WiredLimit
+from macfleet.checks.wired_limit_at_boot import LABEL, WiredLimitAtBoot
+from macfleet.macos import (
+    defaults,
+    df,
+    fdesetup,
+    files,
+    ifconfig,
+    launchctl,
+    networksetup,
+    plutil,
+    pmset,
+    sudo,
+    sw_vers,
+    sysctl,
+    tailscale,
+    uname,
+)
+from tests.checks.macs import GIB, PMSET, a_mac, judge
+from tests.macos.recordings import recorded
+
+
+@pytest.mark.parametrize(("said", "verdict"), [((0, ""), "ok"), ((1, "", "sudo: a password is required"), "fail"), ((127, ""), "unknown")])
+def test_sudo(said, verdict):
+    finding = judge(Sudo(), a_mac(), {sudo.PASSWORDLESS: (said,)})
+
+    assert finding.verdict == verdict
+
+
+def test_sudo_that_asks_says_what_to_write_where():
+    finding = judge(Sudo(), a_mac(), {sudo.PASSWORDLESS: ((1, ""),)})
+
+    assert "`admin ALL=(ALL) NOPASSWD: ALL`" in finding.hint
+    assert "/etc/sudoers.d/macfleet" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("wanted", "verdict", "want"),
+    [
+        ({}, "ok", "macOS 26.2 or later"),
+        ({"minimum": "26.5"}, "ok", "macOS 26.5 or later"),
+        ({"minimum": "26.5.1"}, "fail", "macOS 26.5.1 or later"),
+        ({"build": "25F71"}, "ok", "build 25F71"),
+        ({"build": "25G83"}, "fail", "build 25G83"),
+    ],
+)
+def test_macos_version(wanted, verdict, want):
+    finding = judge(MacosVersion(), a_mac(macos=wanted), {sw_vers.VERSION: (recorded("ops/sw_vers.26.5.txt"),)})
+
+    assert (finding.verdict, finding.have, finding.want) == (verdict, "macOS 26.5 (25F71)", want)
+
+
+def identity(hardware="Mac16,9", memory_bytes=128 * GIB, arm64="hw.optional.arm64: 1\n"):
+    return (f"hw.model: {hardware}\nhw.memsize: {memory_bytes}\nmachdep.cpu.brand_string: Apple M4 Max\n{arm64}",)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said", "verdict", "have"),
+    [
+        ("Darwin", identity(), "ok", "Mac16,9, 128 GiB, Apple M4 Max"),
+        ("Darwin", identity(memory_bytes=64 * GIB), "fail", "Mac16,9, 64 GiB, Apple M4 Max"),
+        ("Darwin", identity("Mac15,14"), "fail", "Mac15,14, 128 GiB, Apple M4 Max"),
+        ("Darwin", identity("VirtualMac2,1", 8 * GIB), "fail", "VirtualMac2,1, 8 GiB, Apple M4 Max"),
+        ("Darwin", identity(arm64=""), "fail", "Mac16,9, 128 GiB, Apple M4 Max"),
+        ("Linux", ((255, ""),), "fail", "a Linux machine"),
+        ("Darwin", ("hw.model: Mac16,9\n",), "unknown", "`sysctl` answered in a form macfleet does not know: no hw.memsize line"),
+    ],
+)
+def test_hardware(kernel, said, verdict, have):
+    finding = judge(Hardware(), a_mac(), {uname.KERNEL: (kernel,), sysctl.IDENTITY: said})
+
+    assert (finding.verdict, finding.have, finding.want) == (verdict, have, "Mac16,9, 128 GiB")
+
+
+PORTS = (recorded("thunderbolt/networksetup_listallhardwareports.mbp_bridge_present.sanitised.txt"),)
+NO_MEMBERS = recorded("thunderbolt/ifconfig_bridge0.down_no_members.edited.txt")
+DOWN_WITH_MEMBER = NO_MEMBERS + "\tmember: en2 flags=3<LEARNING,DISCOVER>\n"
+SHARING = "bridge100: flags=8863<UP> mtu 1500\n\tmember: en6 flags=3<LEARNING,DISCOVER>\n"
+STORED = recorded("thunderbolt/plutil_bridge_prefs.mbp.sanitised.json")
+
+
+@pytest.mark.parametrize(
+    ("now", "stored", "verdict", "have"),
+    [
+        (NO_MEMBERS, "{}", "ok", "no Thunderbolt port in a bridge"),
+        (NO_MEMBERS, STORED, "fail", "en1, en6 and en2 in bridge0 at boot"),
+        (DOWN_WITH_MEMBER, "{}", "fail", "en2 in bridge0 now"),
+        (DOWN_WITH_MEMBER, STORED, "fail", "en2 in bridge0 now; en1, en6 and en2 in bridge0 at boot"),
+        (SHARING, "{}", "fail", "en6 in bridge100 now"),
+        (NO_MEMBERS, '{"bridge1":{"Interfaces":["en10"]}}', "ok", "no Thunderbolt port in a bridge"),
+        (NO_MEMBERS, '{"bridge0', "unknown", None),
+    ],
+)
+def test_thunderbolt_bridge(now, stored, verdict, have):
+    said = {networksetup.HARDWARE_PORTS: PORTS, ifconfig.INTERFACES: (now,), plutil.BRIDGES: (stored, "OK")}
+
+    finding = judge(ThunderboltBridge(), a_mac(), said)
+
+    assert (finding.verdict, have or finding.have) == (verdict, finding.have)
+
+
+def test_internet_sharing_has_another_cure_than_the_bridge():
+    said = {networksetup.HARDWARE_PORTS: PORTS, ifconfig.INTERFACES: (SHARING,), plutil.BRIDGES: ("{}", "OK")}
+
+    assert "switch Internet Sharing off" in judge(ThunderboltBridge(), a_mac(), said).hint
+
+
+def pmset_text(**changes):
+    rows = {**PMSET, **changes}
+    return ("AC Power:\n" + "".join(f" {key:<20} {value}\n" for key, value in rows.items() if value is not None),)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "verdict", "have"),
+    [
+        (pmset_text(), {}, "ok", "as wanted"),
+        (pmset_text(sleep="1"), {}, "fail", "sleep 1"),
+        (pmset_text(sleep="0 (sleep prevented by caffeinate)"), {}, "ok", "as wanted"),
+        (pmset_text(autorestart="0"), {}, "fail", "autorestart 0"),
+        (pmset_text(), {"power_on": "always"}, "fail", "autorestart 1, autorestartatconnect 0"),
+        (pmset_text(autorestart="0", autorestartatconnect="1"), {"power_on": "always"}, "ok", "as wanted"),
+        (pmset_text(autorestartatconnect=None), {}, "ok", "as wanted"),
+        (
+            pmset_text(autorestart="0", autorestartatconnect=None),
+            {"power_on": "always"},
+            "warn",
+            "this Mac does not offer autorestartatconnect; everything else is as wanted",
+        ),
+        (
+            pmset_text(womp=None, autorestart=None, autorestartatconnect=None, lowpowermode=None),
+            {},
+            "warn",
+            "this Mac does not offer womp and autorestart; everything else is as wanted",
+        ),
+        ((recorded("ops/pmset_g.macos15.6.1_vm.txt"),), {}, "fail", "sleep 1"),
+        ((recorded("ops/pmset_g_custom.mac_mini.macos26.txt"),), {"display_sleep_min": 0}, "fail", "disksleep 10, powernap 1"),
+        (("AC Power:\n",), {}, "unknown", None),
+    ],
+)
+def test_power(said, wanted, verdict, have):
+    finding = judge(Power(), a_mac(power=wanted), {pmset.CUSTOM: said})
+
+    assert (finding.verdict, have or finding.have) == (verdict, finding.have)
+
+
+def limit(value):
+    return (f"hw.memsize: {128 * GIB}\niogpu.wired_limit_mb: {value}\n",)
+
+
+VM_WITHOUT = ((1, f"hw.memsize: {8 * GIB}\n", "sysctl: unknown oid 'iogpu.wired_limit_mb'"),)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "verdict", "have"),
+    [
+        (limit(114688), "112 GiB", "ok", "114688 (112 GiB)"),
+        (limit(0), "112 GiB", "fail", "0 (left to macOS)"),
+        (limit(65536), "112 GiB", "fail", "65536 (64 GiB)"),
+        (limit(0), "auto", "ok", "0 (left to macOS)"),
+        (limit(65536), "auto", "warn", "65536 (64 GiB), set by somebody else"),
+        (VM_WITHOUT, "112 GiB", "warn", "this Mac has no iogpu.wired_limit_mb (a virtual machine, or macOS before 14)"),
+        (VM_WITHOUT, "auto", "ok", "this Mac has no iogpu.wired_limit_mb (a virtual machine, or macOS before 14)"),
+        (limit("half"), "112 GiB", "unknown", None),
+    ],
+)
+def test_wired_limit(said, wanted, verdict, have):
+    finding = judge(WiredLimit(), a_mac(wired_limit=wanted), {sysctl.WIRED_LIMIT: said})
+
+    assert (finding.verdict, have or finding.have) == (verdict, finding.have)
+
+
+def daemon(mib=114688, **keys):
+    job = {"Label": LABEL, "ProgramArguments": ["/usr/sbin/sysctl", f"iogpu.wired_limit_mb={mib}"], "RunAtLoad": True, **keys}
+    return (plistlib.dumps(job).decode(),)
+
+
+NO_FILE = ((1, "", "cat: x: No such file or directory"),)
+LOADED = (f"system/{LABEL} = {{\n\tstate = not running\n}}\n",)
+NOT_LOADED = ((113, recorded("ops/launchctl_print_system.missing.txt")),)
+
+
+@pytest.mark.parametrize(
+    ("plist", "job", "wanted", "verdict", "have"),
+    [
+        (daemon(), LOADED, "112 GiB", "ok", f"{LABEL} sets 114688 (112 GiB)"),
+        (daemon(), NOT_LOADED, "112 GiB", "fail", f"{LABEL} is written, but launchd does not know it"),
+        (NO_FILE, NOT_LOADED, "112 GiB", "fail", "nothing sets it at boot"),
+        (daemon(65536), LOADED, "112 GiB", "fail", f"{LABEL} sets 65536 (64 GiB)"),
+        (daemon(RunAtLoad=False), LOADED, "112 GiB", "fail", f"{LABEL} does not set it at load"),
+        (("<plist",), LOADED, "112 GiB", "fail", None),
+        (NO_FILE, NOT_LOADED, "auto", "ok", "left to macOS"),
+        (daemon(65536), LOADED, "auto", "warn", f"{LABEL} still sets 65536 (64 GiB)"),
+        (((1, "", "cat: x: Permission denied"),), LOADED, "112 GiB", "unknown", None),
+        (daemon(), ((1, "", "Operation not permitted"),), "112 GiB", "unknown", None),
+    ],
+)
+def test_wired_limit_at_boot(plist, job, wanted, verdict, have):
+    mac = a_mac(wired_limit=wanted)
+
+    finding = judge(WiredLimitAtBoot(), mac, {files.file_text(mac.paths.plist(LABEL)): plist, launchctl.job(LABEL): job})
+
+    assert (finding.verdict, have or finding.have) == (verdict, finding.have)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "verdict"),
+    [
+        ("FileVault is Off.", "off", "ok"),
+        ("FileVault is On.", "off", "fail"),
+        ("FileVault is On.", "any", "ok"),
+        ("FileVault is Off.\nEncryption in progress: Percent completed = 7", "on", "fail"),
+        ("FileVault is", "any", "unknown"),
+    ],
+)
+def test_filevault(said, wanted, verdict):
+    assert judge(FileVault(), a_mac(filevault=wanted), {fdesetup.STATUS: (said,)}).verdict == verdict
+
+
+def preferences(**values):
+    return (plistlib.dumps(values).decode(),)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "verdict", "have"),
+    [
+        (preferences(AutomaticallyInstallMacOSUpdates=False, AutomaticDownload=False), False, "ok", "off"),
+        (preferences(AutomaticallyInstallMacOSUpdates=0, AutomaticDownload=0), False, "ok", "off"),
+        (preferences(AutomaticallyInstallMacOSUpdates=False), False, "fail", "AutomaticDownload on (never set)"),
+        (preferences(AutomaticallyInstallMacOSUpdates=True, AutomaticDownload=False), False, "fail", "AutomaticallyInstallMacOSUpdates on"),
+        (((1, "", "does not exist"),), False, "fail", "AutomaticallyInstallMacOSUpdates on (never set), AutomaticDownload on (never set)"),
+        (preferences(), True, "ok", "on"),
+        (("garbage",), False, "unknown", None),
+    ],
+)
+def test_automatic_updates(said, wanted, verdict, have):
+    finding = judge(AutomaticUpdates(), a_mac(automatic_updates=wanted), {defaults.SOFTWARE_UPDATE: said})
+
+    assert (finding.verdict, have or finding.have) == (verdict, finding.have)
+
+
+def tailnet(state="Running", **own):
+    return (json.dumps({"BackendState": state, "Self": {"Online": True, "TailscaleIPs": ["100.64.0.2"], **own}}),)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "have"),
+    [
+        (tailnet(), "ok", "running, online as 100.64.0.2"),
+        (tailnet(KeyExpiry="2027-03-01T00:00:00Z"), "ok", "running, online as 100.64.0.2, its key expires 2027-03-01T00:00:00Z"),
+        (tailnet(Online=False), "warn", "running, not online as 100.64.0.2"),
+        (tailnet(Expired=True), "fail", "running, online as 100.64.0.2"),
+        (tailnet("NeedsLogin"), "fail", "NeedsLogin"),
+        (((127, ""),), "fail", "not installed"),
+        (((1, "", "failed to connect to local Tailscale service"),), "fail", "installed, but its daemon does not answer"),
+        (("{",), "unknown", None),
+    ],
+)
+def test_tailscale(said, verdict, have):
+    finding = judge(Tailscale(), a_mac(tailscale={"enabled": True}), {tailscale.STATUS: said})
+
+    assert (finding.verdict, have or finding.have) == (verdict, finding.have)
+
+
+def test_a_tailnet_that_nobody_wants_is_not_asked_for():
+    assert Tailscale().facts(a_mac()) == ()
+    assert judge(Tailscale(), a_mac(), {}).verdict == "ok"
+
+
+def room(free_gib):
+    header = "Filesystem 1024-blocks Used Available Capacity iused ifree %iused Mounted on\n"
+    return (f"{header}/dev/disk3s5 {1000 * 1024**2} 1 {free_gib * 1024**2} 44% 1 1 0% /System/Volumes/Data\n",)
+
+
+@pytest.mark.parametrize(("free_gib", "verdict"), [(50, "ok"), (49, "fail"), (0, "fail")])
+def test_disk_space(free_gib, verdict):
+    finding = judge(DiskSpace(), a_mac(), {df.free("/System/Volumes/Data"): room(free_gib)})
+
+    assert (finding.verdict, finding.want) == (verdict, "50 GiB free")
+
+
+def test_a_disk_that_only_df_h_describes_is_unknown():
+    finding = judge(DiskSpace(), a_mac(), {df.free("/System/Volumes/Data"): (recorded("ops/vm_df_h.tahoe_base.txt"),)})
+
+    assert finding.verdict == "unknown"
+
+
+def proof(**changes):
+    return (json.dumps({"macfleet": __version__, "python": "3.12.9", "wheel_sha256": "w", "lock_sha256": "l", **changes}),)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "have"),
+    [
+        (proof(), "ok", f"macfleet {__version__} on Python 3.12.9"),
+        (proof(python="3.12"), "ok", f"macfleet {__version__} on Python 3.12"),
+        (proof(python="3.11.2"), "fail", f"macfleet {__version__} on Python 3.11.2"),
+        (proof(macfleet="0.0.9"), "fail", "macfleet 0.0.9 on Python 3.12.9"),
+        (NO_FILE, "fail", "not installed"),
+        (proof(lock_sha256=None), "fail", "`runtime.json` answered in a form macfleet does not know: no lock_sha256"),
+        (((1, "", "Permission denied"),), "unknown", None),
+    ],
+)
+def test_runtime(said, verdict, have):
+    finding = judge(Runtime(), a_mac(), {proof_fact(a_mac()): said})
+
+    assert (finding.verdict, have or finding.have) == (verdict, finding.have)
