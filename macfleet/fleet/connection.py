@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -29,8 +29,10 @@ class Connection(Protocol):
         """Like `run`, but stops behind the first command that fails: the result list may be shorter than `commands`."""
         ...
 
-    def put(self, source: bytes | Path, path: str, *, mode: int = 0o644, owner: str | None = None, sudo: bool = False) -> None:
-        """Write a whole file, atomically: a temporary neighbour, checked by SHA-256, then renamed. Streams a Path."""
+    def put(
+        self, source: bytes | Path | Iterable[bytes], path: str, *, mode: int = 0o644, owner: str | None = None, sudo: bool = False
+    ) -> None:
+        """Write a whole file, atomically: a temporary neighbour, checked by SHA-256, then renamed. Streams a Path and pieces."""
         ...
 
     def get(self, path: str, *, sudo: bool = False) -> bytes: ...
@@ -41,6 +43,15 @@ class Connection(Protocol):
 
     def tunnel(self, port: int, host: str = "127.0.0.1") -> AbstractContextManager[int]:
         """A local port that leads to `host:port` as seen from the Mac."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the line still stands, as far as anybody has noticed."""
+        ...
+
+    def abort(self) -> None:
+        """End what is under way, from another thread, and keep the line: its commands are stopped on the Mac."""
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,308 @@
+"""A planned gang made real: weights staged, jobs installed and started, ready proved by a canary. Or nothing left running."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import zmq
+
+from macfleet.core.data import data_path
+from macfleet.core.errors import MacfleetError, ServiceFailed
+from macfleet.core.fact import Facts, Unknown
+from macfleet.core.outcome import Report
+from macfleet.core.secret import Secret
+from macfleet.core.units import format_size
+from macfleet.engines.base import Gang, KeyPair, Seat
+from macfleet.engines.mlx import MlxEngine, link_ports
+from macfleet.fleet.connection import Connection
+from macfleet.fleet.fleet import Fleet
+from macfleet.inventory.mac import Inventory, Mac, Service
+from macfleet.macos import files
+from macfleet.serving import jobs
+from macfleet.serving.account import ACCOUNT
+from macfleet.serving.canary import Passed, choose_canary, run_canary
+from macfleet.serving.gang import GangPlan, lan_address
+from macfleet.serving.gateway import open_gateway
+from macfleet.serving.model import HubModel, Model
+from macfleet.serving.ports import Wanted, refuse_taken
+from macfleet.serving.ready import wait_ready
+from macfleet.serving.services import Deployed, DeployedStage, render_deployed, service_file
+from macfleet.serving.staging import Staged, fetch_on, prune_on, stage_on
+from macfleet.serving.stop import stop_service
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+_START_S = 180.0  # Python, mlx and the gang finding each other, on a busy Mac
+_LOAD_BYTES_PER_S = 1e9  # a slow SSD, cold
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A service that answers, and the proof."""
+
+    deployed: Deployed
+    staged: tuple[Staged, ...]
+    passed: Passed
+    took_s: float
+
+
+def deploy(
+    fleet: Fleet,
+    plan: GangPlan,
+    facts: Mapping[str, Facts],
+    model: Model,
+    *,
+    services: Mapping[str, Deployed],
+    key: Secret | None = None,
+    deadline_s: float | None = None,
+    say: Say = lambda text: None,
+) -> Deployment:
+    """Carry out `plan`. The caller holds the fleet lock; `services` are those deployed now, by name.
+
+    Weights are staged while an older deployment of the same service still answers; then it is stopped and the new one
+    started. When that fails, the new jobs are booted out again: the error says what was left and what is gone.
+    """
+    began = fleet.clock.monotonic()
+    gang = make_gang(fleet.inventory, plan, facts, key)
+    deployed = describe(gang, plan, fleet.clock.now())
+    old = services.get(plan.service.name)
+    _refuse_taken_ports(fleet, gang, old)
+    staged = _stage(fleet, gang, model, say)
+    if old is not None:
+        _replace(fleet, old, say)
+    passed = _start_or_clear(fleet, gang, deployed, old, deadline_s or _start_deadline_s(gang), say)
+    _prune(fleet, gang, services)
+    return Deployment(replace(deployed, canary=passed.sentence), staged, passed, fleet.clock.monotonic() - began)
+
+
+def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], key: Secret | None) -> Gang:
+    """The plan with new keys and the accounts that were read."""
+    if plan.links is None:
+        raise ServiceFailed(f"{plan.service.name} was not deployed: {', '.join(plan.assumed)} could not be read")
+    seats = tuple(_seat(inventory.mac(name), facts[name]) for name in plan.links.macs)
+    head = seats[0].mac
+    return Gang(
+        service=plan.service,
+        placement=plan.placement,
+        links=plan.links,
+        seats=seats,
+        gateway_keys=_new_keys(),
+        control_address=lan_address(head, facts[head.name]),
+        model_dir_name=plan.card.name,
+        api_key=key,
+        drain_s=head.settings.reboot.drain,
+    )
+
+
+def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
+    """What the head keeps about the service; `canary` is empty until one has passed."""
+    service = gang.service
+    stages = tuple(
+        DeployedStage(stage.mac, stage.rank, stage.first_layer, stage.last_layer, stage.weight_bytes) for stage in plan.placement.stages
+    )
+    return Deployed(
+        name=service.name,
+        model=service.model,
+        stages=stages,
+        kind=gang.links.kind,
+        listen=service.listen,
+        port=service.port,
+        control_port=service.control_port,
+        context_tokens=service.context_tokens,
+        concurrency=service.concurrency,
+        needs_key=gang.api_key is not None,
+        canary="",
+        deployed_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
+        deployed_by=f"{getpass.getuser()} on {platform.node()}",
+    )
+
+
+def _seat(mac: Mac, facts: Facts) -> Seat:
+    account = facts[ACCOUNT]
+    if isinstance(account, Unknown):
+        raise ServiceFailed(f"nobody knows under which account jobs run on {mac.name}: {account.reason}", mac=mac.name)
+    return Seat(mac, account.user, account.group, account.home, account.path, _new_keys())
+
+
+def _new_keys() -> KeyPair:
+    public, secret = zmq.curve_keypair()
+    return KeyPair(public.decode(), Secret(secret.decode()))
+
+
+def _refuse_taken_ports(fleet: Fleet, gang: Gang, old: Deployed | None) -> None:
+    service, head = gang.service, gang.head.mac.name
+    wanted: dict[str, list[Wanted]] = {seat.mac.name: [] for seat in gang.seats}
+    host = service.listen or "0.0.0.0"
+    wanted[head].append(Wanted(host, service.port, f"the gateway of {service.name}"))
+    wanted[head].append(Wanted(gang.control_address, service.control_port, f"the control of {service.name}"))
+    for mac, (address, port) in link_ports(gang).items():
+        wanted[mac].append(Wanted(address, port, f"the links of {service.name}"))
+    if old is not None and old.head == head:
+        # They are held by the deployment that this one replaces.
+        own = {old.port, old.control_port, *range(old.control_port + 1, old.control_port + 1 + len(old.stages))}
+        wanted = {mac: [one for one in ports if one.port not in own] for mac, ports in wanted.items()}
+    macs = [seat.mac for seat in gang.seats if wanted[seat.mac.name]]
+    _all(fleet.each(lambda mac, connection: refuse_taken(mac, connection, wanted[mac.name]), macs=macs, doing="looking at its ports"))
+
+
+def _stage(fleet: Fleet, gang: Gang, model: Model, say: Say) -> tuple[Staged, ...]:
+    def stage(mac: Mac, connection: Connection) -> Staged:
+        mine = gang.placement.stage_of(mac.name)
+        layers = (mine.first_layer, mine.last_layer)
+        if isinstance(model, HubModel):
+            return fetch_on(mac, connection, model, layers, fleet.clock, say)
+        staged = stage_on(mac, connection, model, layers, fleet.clock, say)
+        say(f"{mac.name}: {staged.sentence()}")
+        return staged
+
+    macs = [seat.mac for seat in gang.seats]
+    whole = format_size(sum(stage.weight_bytes for stage in gang.placement.stages))
+    say(f"staging {whole} of {model.name} on {', '.join(mac.name for mac in macs)}")
+    return tuple(_all(fleet.each(stage, macs=macs, doing=f"staging {model.name}")))
+
+
+def _prune(fleet: Fleet, gang: Gang, services: Mapping[str, Deployed]) -> None:
+    """Stages of an earlier placement go when the new one has proved itself and no other service on that Mac has this model."""
+    others = {mac for service in services.values() if service.name != gang.service.name for mac in service.macs}
+    macs = [seat.mac for seat in gang.seats if seat.mac.name not in others]
+
+    def prune(mac: Mac, connection: Connection) -> None:
+        mine = gang.placement.stage_of(mac.name)
+        prune_on(mac, connection, gang.model_dir_name, (mine.first_layer, mine.last_layer))
+
+    fleet.each(prune, macs=macs, doing="removing older stages")
+
+
+def _replace(fleet: Fleet, old: Deployed, say: Say) -> None:
+    """End the older deployment, on Macs that are in the new gang and on those that are not."""
+    say(f"the deployment of {old.name} from {old.deployed_at} is ended")
+    report = stop_service(fleet, old, say)
+    if not report.ok:
+        mac, error = next(iter(report.errors().items()))
+        raise ServiceFailed(
+            f"the older deployment of {old.name} could not be ended on {mac}: {error.what}",
+            truths=(*error.truths, f"it was ended on {', '.join(report.values()) or 'no Mac'}; the new one was not started"),
+            hint=error.hint or f"`macfleet stop {old.name}` tries again",
+        )
+
+
+def _start_or_clear(fleet: Fleet, gang: Gang, deployed: Deployed, old: Deployed | None, deadline_s: float, say: Say) -> Passed:
+    """Ready and proved, or nothing of it left running: also after Ctrl-C."""
+    try:
+        return _start(fleet, gang, deployed, deadline_s, say)
+    except MacfleetError as error:
+        raise _cleared(fleet, deployed, old, error, say) from error
+    except BaseException:
+        with suppress(MacfleetError):
+            stop_service(fleet, deployed, say)
+        raise
+
+
+def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say: Say) -> Passed:
+    every = MlxEngine(_templates()).jobs(gang)
+    head = gang.head.mac
+    _keep(fleet, head, gang, deployed)  # first: a service that is half started is one that `stop` and `status` know
+    macs = [seat.mac for seat in gang.seats]
+    say(f"starting {len(every) - 1} workers and the gateway; links: {deployed.kind}")
+
+    def start(mac: Mac, connection: Connection) -> None:
+        own = [job for job in every if job.mac == mac.name]
+        for job in own:
+            jobs.install(mac, connection, job)
+        for job in own:
+            jobs.start(mac, connection, job, fleet.clock)
+
+    _all(fleet.each(start, macs=macs, doing="starting its jobs"))
+    wait_ready(fleet, deployed, every, deadline_s, say)
+    canary = choose_canary(sum(stage.weight_bytes for stage in deployed.stages), deployed.context_tokens)
+    say(f"{deployed.name}: ready; asking the canary ({canary.kind})")
+    with open_gateway(head, fleet.connection(head), deployed) as gateway:
+        passed = run_canary(gateway, canary)
+    _keep(fleet, head, gang, replace(deployed, canary=passed.sentence))
+    return passed
+
+
+def _keep(fleet: Fleet, head: Mac, gang: Gang, deployed: Deployed) -> None:
+    owner = f"{gang.head.user}:{gang.head.group}"
+    path = service_file(head.paths, deployed.name)
+    state = f"{head.paths.service(deployed.name)}/state"
+    jobs.must(
+        head,
+        fleet.connection(head),
+        [
+            *files.make_directory(head.paths.service(deployed.name), 0o755, owner, sudo=True),
+            *files.make_directory(state, 0o700, owner, sudo=True),
+            *files.write_file(path, render_deployed(deployed).encode(), 0o644, owner, sudo=True),
+        ],
+    )
+
+
+def _cleared(fleet: Fleet, deployed: Deployed, old: Deployed | None, error: MacfleetError, say: Say) -> ServiceFailed:
+    """The error, with what was done about it and what is true now."""
+    truths = list(error.truths)
+    try:
+        report = stop_service(fleet, deployed, say)
+        cleared, stuck = list(report.values()), report.errors()
+        if cleared:
+            truths.append(f"its jobs were booted out and its secrets removed on {', '.join(cleared)}; logs and staged weights stay")
+        truths += [f"{mac} could not be cleared: {problem.what}" for mac, problem in stuck.items()]
+    except MacfleetError as problem:
+        truths.append(f"it could not be cleared: {problem}; `macfleet stop {deployed.name}` tries again")
+    if old is not None:
+        truths.append(f"the deployment of {old.deployed_at} was ended before and does not run any more")
+    where = f"{error.mac}: " if error.mac and error.mac not in error.what else ""
+    return ServiceFailed(f"{deployed.name} was not deployed: {where}{error.what}", truths=truths, hint=error.hint)
+
+
+def _all(report: Report[T]) -> Sequence[T]:
+    """Every Mac's value; the first Mac's error, with the others' as truths, when there is one."""
+    errors = report.errors()
+    if not errors:
+        return list(report.values().values())
+    (mac, first), *others = errors.items()
+    first.mac = first.mac or mac
+    if others:
+        first.truths = (*first.truths, *(f"{name}: {error.what}" for name, error in others))
+    raise first
+
+
+def _start_deadline_s(gang: Gang) -> float:
+    return _START_S + max(stage.weight_bytes for stage in gang.placement.stages) / _LOAD_BYTES_PER_S
+
+
+def _templates() -> dict[str, str]:
+    return {path.name: path.read_text() for path in data_path("templates").glob("*.j2")}
+
+
+def choose_service(inventory: Inventory, model: str, name: str | None, macs: Sequence[Mac]) -> Service:
+    """What `deploy --model MODEL [--name ..] [--macs ..]` means: the inventory's service of that name or model, or a new one.
+
+    `macs` empty: those the inventory says for the service, else all of them.
+    """
+    written = inventory.service(name) if name else next((service for service in inventory.services if service.model == model), None)
+    members = tuple(mac.name for mac in macs)
+    if written is not None:
+        return replace(written, model=model, macs=members or written.macs)
+    everyone = members or tuple(mac.name for mac in inventory.macs)
+    gateway = inventory.mac(everyone[0]).settings.gateway
+    port = gateway.port
+    return Service(
+        name=name or label_of(model),
+        model=model,
+        macs=everyone,
+        listen=gateway.listen,
+        port=port,
+        control_port=gateway.control_port or port + 1,
+    )
+
+
+def label_of(model: str) -> str:
+    """A model's name as part of a launchd label: "DeepSeek-V3.1" → "deepseek-v3-1"."""
+    return "".join(letter if letter.isalnum() else "-" for letter in model.lower()).strip("-")

@@ -1,0 +1,131 @@
+"""The services that are deployed: what the head Mac of each one keeps about it, so that any laptop can ask, stop and roll."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from posixpath import join
+from typing import Any
+
+from macfleet.core.command import Command, command
+from macfleet.core.errors import MacfleetError, RequestError, Unparsable
+from macfleet.core.near import did_you_mean
+from macfleet.core.outcome import Report
+from macfleet.core.paths import MacPaths
+from macfleet.fleet.connection import Connection
+from macfleet.fleet.fleet import Fleet
+from macfleet.inventory.mac import Mac
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class DeployedStage:
+    """One Mac's part of a service; `last_layer` is exclusive."""
+
+    mac: str
+    rank: int
+    first_layer: int
+    last_layer: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A service as it was deployed. It holds no secret; the head is the Mac of rank 0."""
+
+    name: str
+    model: str
+    stages: tuple[DeployedStage, ...]
+    kind: str
+    listen: str
+    port: int
+    control_port: int
+    context_tokens: int
+    concurrency: int
+    needs_key: bool
+    canary: str
+    deployed_at: str
+    deployed_by: str
+
+    @property
+    def head(self) -> str:
+        return self.stages[0].mac
+
+    @property
+    def macs(self) -> tuple[str, ...]:
+        return tuple(stage.mac for stage in self.stages)
+
+    @property
+    def gateway_host(self) -> str:
+        """Where the gateway answers, as seen from the head Mac itself."""
+        return "127.0.0.1" if self.listen in ("0.0.0.0", "::", "") else self.listen
+
+
+def service_file(paths: MacPaths, name: str) -> str:
+    return join(paths.service(name), "service.json")
+
+
+def render_deployed(deployed: Deployed) -> str:
+    return json.dumps({"schema": _SCHEMA, **asdict(deployed)}) + "\n"
+
+
+def parse_deployed(text: str) -> tuple[Deployed, ...]:
+    """Every service in `text`: one service.json, or several behind each other. Raises Unparsable."""
+    decoder, found, place = json.JSONDecoder(), [], 0
+    text = text.strip()
+    try:
+        while place < len(text):
+            value, end = decoder.raw_decode(text, place)
+            found.append(_deployed(value))
+            place = end + len(text[end:]) - len(text[end:].lstrip())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unparsable(f"a service.json is damaged or of another version of macfleet: {error}") from error
+    return tuple(found)
+
+
+def ask_services(mac: Mac) -> Command:
+    """Prints every service.json of which this Mac is the head; fails when there is none."""
+    return command("sh", "-c", 'cat "$1"/*/service.json', "sh", mac.paths.services, timeout_s=10)
+
+
+def read_services(fleet: Fleet) -> tuple[dict[str, Deployed], Report[tuple[Deployed, ...]]]:
+    """Name → service, and the report that says which Macs did not answer.
+
+    Every Mac of the inventory is asked, chosen or not: a service on a chosen Mac may have its head elsewhere.
+    """
+
+    def read(mac: Mac, connection: Connection) -> tuple[Deployed, ...]:
+        result = connection.read([ask_services(mac)])[0]
+        return parse_deployed(result.stdout) if result.ok or result.stdout.strip() else ()
+
+    report = fleet.each(read, macs=fleet.inventory.macs, doing="reading its services")
+    services = {service.name: service for found in report.values().values() for service in found}
+    return services, report
+
+
+def find_service(name: str, services: Mapping[str, Deployed], report: Report[tuple[Deployed, ...]]) -> Deployed:
+    """The service of that name; an error that says what there is and who could not be asked."""
+    if name in services:
+        return services[name]
+    silent = report.errors()
+    if silent:
+        raise MacfleetError(
+            f'no Mac that answers knows a service "{name}"',
+            truths=[f"{mac} could not be asked: {error}" for mac, error in silent.items()],
+            hint="its head may be among those; try again when they answer",
+        )
+    raise RequestError(f'there is no service "{name}"', hint=did_you_mean(name, services) or "deploy one with `macfleet deploy`")
+
+
+def services_on(mac: str, services: Iterable[Deployed]) -> tuple[Deployed, ...]:
+    """The services that stop answering when `mac` is away."""
+    return tuple(service for service in services if mac in service.macs)
+
+
+def _deployed(value: dict[str, Any]) -> Deployed:
+    if value["schema"] != _SCHEMA:
+        raise ValueError(f"schema {value['schema']}")
+    stages = tuple(DeployedStage(**stage) for stage in value["stages"])
+    return Deployed(**{**{field.name: value[field.name] for field in fields(Deployed)}, "stages": stages})

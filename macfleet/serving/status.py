@@ -1,0 +1,178 @@
+"""How the services are: what launchd says on each Mac, what the gateway says of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from macfleet.core.errors import MacfleetError
+from macfleet.core.outcome import Outcome
+from macfleet.engines.base import gateway_label, worker_label
+from macfleet.fleet.connection import Connection
+from macfleet.fleet.fleet import Fleet
+from macfleet.inventory.mac import Mac
+from macfleet.macos.launchctl import Job
+from macfleet.serving.gateway import Health, open_gateway
+from macfleet.serving.jobs import read_job
+from macfleet.serving.services import Deployed, read_services
+
+
+@dataclass(frozen=True)
+class MacStatus:
+    """One Mac's part of a service. `error`: it could not be asked; then the jobs are unknown, not absent."""
+
+    mac: str
+    rank: int
+    layers: tuple[int, int]
+    worker: Job | None = None
+    gateway: Job | None = None
+    is_head: bool = False
+    seen_by_gateway: str = ""
+    rss_bytes: int | None = None
+    error: MacfleetError | None = None
+
+    @property
+    def is_well(self) -> bool:
+        jobs = (self.worker, self.gateway) if self.is_head else (self.worker,)
+        return self.error is None and all(job is not None and job.is_running for job in jobs)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "mac": self.mac,
+            "rank": self.rank,
+            "layers": list(self.layers),
+            "worker": _job_json(self.worker, self.error),
+            "gateway": _job_json(self.gateway, self.error) if self.is_head else None,
+            "seen_by_gateway": self.seen_by_gateway or None,
+            "rss_bytes": self.rss_bytes,
+            "error": str(self.error) if self.error else None,
+        }
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """A service: `state` is the gateway's word, "silent" when it does not answer, "unknown" when its head does not."""
+
+    deployed: Deployed
+    health: Health
+    macs: tuple[MacStatus, ...]
+
+    @property
+    def is_well(self) -> bool:
+        return self.health.is_ready and all(mac.is_well for mac in self.macs)
+
+    def as_json(self) -> dict[str, Any]:
+        deployed = self.deployed
+        return {
+            "service": deployed.name,
+            "model": deployed.model,
+            "state": self.health.state,
+            "reason": self.health.reason or None,
+            "epoch": self.health.epoch,
+            "running": self.health.running,
+            "waiting": self.health.waiting,
+            "links": deployed.kind,
+            "head": deployed.head,
+            "listen": deployed.listen,
+            "port": deployed.port,
+            "context_tokens": deployed.context_tokens,
+            "concurrency": deployed.concurrency,
+            "canary": deployed.canary or None,
+            "deployed_at": deployed.deployed_at,
+            "deployed_by": deployed.deployed_by,
+            "macs": [mac.as_json() for mac in self.macs],
+        }
+
+
+@dataclass(frozen=True)
+class Status:
+    """All services that the Macs know, and the Macs that could not be asked."""
+
+    services: tuple[ServiceStatus, ...]
+    silent: Mapping[str, MacfleetError]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all is well, 1 a service is not, 3 a Mac could not be asked: the worst decides."""
+        if self.silent:
+            return 3
+        return 0 if all(service.is_well for service in self.services) else 1
+
+    def sentence(self) -> str:
+        if not self.services and not self.silent:
+            return "no service is deployed"
+        well = sum(service.is_well for service in self.services)
+        silent = f", {len(self.silent)} Macs could not be asked" if self.silent else ""
+        return f"{well} of {len(self.services)} services are well{silent}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "services": [service.as_json() for service in self.services],
+            "unreachable": [{"mac": mac, "error": str(error)} for mac, error in self.silent.items()],
+            "summary": {
+                "services": len(self.services),
+                "well": sum(service.is_well for service in self.services),
+                "unreachable": len(self.silent),
+                "exit_code": self.exit_code,
+            },
+        }
+
+
+def read_status(fleet: Fleet, names: Sequence[str] = ()) -> Status:
+    """The services of these names, or all. A Mac that does not answer is part of the answer."""
+    services, report = read_services(fleet)
+    chosen = [service for name, service in sorted(services.items()) if not names or name in names]
+    return Status(tuple(_status(fleet, service) for service in chosen), report.errors())
+
+
+def read_health(fleet: Fleet, deployed: Deployed) -> Health:
+    """The gateway's word; "unknown" when its head cannot be reached."""
+    head = next((mac for mac in fleet.inventory.macs if mac.name == deployed.head), None)
+    if head is None:
+        return Health("unknown", f"its head {deployed.head} is not in this inventory")
+    try:
+        with open_gateway(head, fleet.connection(head), deployed) as gateway:
+            return gateway.health()
+    except MacfleetError as error:
+        return Health("unknown", f"{head.name}: {error.what}")
+
+
+def _status(fleet: Fleet, deployed: Deployed) -> ServiceStatus:
+    health = read_health(fleet, deployed)
+    known = [mac for mac in fleet.inventory.macs if mac.name in deployed.macs]
+
+    def jobs(mac: Mac, connection: Connection) -> tuple[Job | None, Job | None]:
+        gateway = read_job(connection, gateway_label(deployed.name)) if mac.name == deployed.head else None
+        return read_job(connection, worker_label(deployed.name)), gateway
+
+    report = {outcome.mac: outcome for outcome in fleet.each(jobs, macs=known, doing="reading its jobs")}
+    macs = tuple(_mac_status(deployed, rank, report.get(stage.mac), health) for rank, stage in enumerate(deployed.stages))
+    return ServiceStatus(deployed, health, macs)
+
+
+def _mac_status(deployed: Deployed, rank: int, outcome: Outcome[tuple[Job | None, Job | None]] | None, health: Health) -> MacStatus:
+    stage = deployed.stages[rank]
+    error = MacfleetError("it is not in this inventory") if outcome is None else outcome.error
+    worker, gateway = outcome.value if outcome is not None and outcome.value is not None else (None, None)
+    seen = health.worker(stage.mac) or {}
+    return MacStatus(
+        mac=stage.mac,
+        rank=rank,
+        layers=(stage.first_layer, stage.last_layer),
+        worker=worker,
+        gateway=gateway,
+        is_head=rank == 0,
+        seen_by_gateway=str(seen.get("state", "")),
+        rss_bytes=seen.get("rss_bytes"),
+        error=error,
+    )
+
+
+def _job_json(job: Job | None, error: MacfleetError | None) -> dict[str, Any] | None:
+    if error is not None:
+        return None
+    if job is None:
+        return {"state": "not loaded", "pid": None, "runs": None, "last_exit": None}
+    return {"state": job.state, "pid": job.pid, "runs": job.runs, "last_exit": job.last_exit}
