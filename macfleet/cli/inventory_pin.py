@@ -64,11 +64,9 @@ def pin(
     if json:
         session.output.json(_as_json(report, wanted if pinned else {}))
     else:
-        unreachable = len(report.errors())
-        session.output.answer(
-            f"{_keys(len(wanted) if pinned else 0)} pinned in {path}, {len(pins) - len(wanted) - len(changed)} already pinned, "
-            f"{len(changed)} changed, {unreachable} unreachable"
-        )
+        done = f"{_keys(len(wanted))} {'' if pinned else 'would be ' if dry_run else 'not '}pinned in {path}"
+        rest = f"{len(pins) - len(wanted) - len(changed)} already pinned, {len(changed)} changed, {len(report.errors())} unreachable"
+        session.output.answer(f"{done}, {rest}" if wanted else rest)
     raise typer.Exit(3 if changed or not report.ok else 1 if wanted and not pinned else 0)
 
 
