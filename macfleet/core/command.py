@@ -34,7 +34,13 @@ class Command:
         return replace(self, sudo=True)
 
     def __str__(self) -> str:
-        return self.shell()
+        """For people: a script among the words only by its first line."""
+        return replace(self, argv=tuple(_first_line(word) for word in self.argv)).shell()
+
+
+def _first_line(word: str) -> str:
+    line, _, rest = word.partition("\n")
+    return f"{line} …" if rest else word
 
 
 def command(*argv: str, stdin: bytes | Secret | None = None, sudo: bool = False, timeout_s: float = 30.0) -> Command:

@@ -16,6 +16,11 @@ class MacPaths:
         """`/Library/X` → `ROOT/Library/X`."""
         return normpath(join(self.root, path.lstrip("/")))
 
+    def shown(self, path: str) -> str:
+        """The path as people on that Mac call it: without the `root`."""
+        root = normpath(self.root)
+        return path.removeprefix(root) if root != "/" and path.startswith(f"{root}/") else path
+
     @property
     def home(self) -> str:
         return self.at("/opt/macfleet")

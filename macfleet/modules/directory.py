@@ -38,10 +38,10 @@ directory:
         if isinstance(login, Unknown):
             return (login,)
         owner = owner_of(args.owner, login)
-        return [found for path in args.paths if (found := _difference(path, args.mode, owner, facts))]
+        return [found for path in args.paths if (found := _difference(mac, path, args.mode, owner, facts))]
 
 
-def _difference(path: str, mode: str, owner: str, facts: Facts) -> Difference | None:
+def _difference(mac: Mac, path: str, mode: str, owner: str, facts: Facts) -> Difference | None:
     have = facts[file_state(path)]
     if isinstance(have, Unknown):
         return have
@@ -49,4 +49,4 @@ def _difference(path: str, mode: str, owner: str, facts: Facts) -> Difference | 
     if not differs:
         return None
     commands = make_directory(path, mode=int(mode, 8), owner=owner, sudo=True)
-    return Change(f"directory {path}", differs, f"{mode} {owner}", commands)
+    return Change(f"directory {mac.paths.shown(path)}", differs, f"{mode} {owner}", commands)

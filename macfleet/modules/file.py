@@ -39,5 +39,5 @@ file:
         login, have = facts[LOGIN], facts[file_state(args.path)]
         if isinstance(login, Unknown) or isinstance(have, Unknown):
             return [item for item in (login, have) if isinstance(item, Unknown)]
-        change = file_change(args.path, args.content.encode(), args.mode, owner_of(args.owner, login), have)
+        change = file_change(mac, args.path, args.content.encode(), args.mode, owner_of(args.owner, login), have)
         return (change,) if change else ()

@@ -13,6 +13,7 @@ from macfleet.core.change import Change
 from macfleet.core.command import command
 from macfleet.core.fact import Fact, Unknown
 from macfleet.core.result import Result
+from macfleet.inventory.mac import Mac
 from macfleet.macos.files import FileState, write_file
 
 
@@ -55,7 +56,7 @@ def owner_of(owner: str, login: str) -> str:
     return login if owner == "login" else owner
 
 
-def file_change(path: str, content: bytes, mode: str, owner: str, have: FileState | None) -> Change | None:
+def file_change(mac: Mac, path: str, content: bytes, mode: str, owner: str, have: FileState | None) -> Change | None:
     """None when the file agrees in content, mode and owner; else it is written anew as a whole."""
     differs = file_differs(content, mode, owner, have)
     if not differs:
@@ -64,7 +65,7 @@ def file_change(path: str, content: bytes, mode: str, owner: str, have: FileStat
         command("mkdir", "-p", dirname(path), sudo=True, timeout_s=10),
         *write_file(path, content, mode=int(mode, 8), owner=owner, sudo=True),
     )
-    return Change(f"file {path}", differs, f"{len(content)} bytes, {mode} {owner}", commands)
+    return Change(f"file {mac.paths.shown(path)}", differs, f"{len(content)} bytes, {mode} {owner}", commands)
 
 
 def file_differs(content: bytes, mode: str, owner: str, have: FileState | None) -> str:

@@ -6,6 +6,7 @@ the job is out: whatever interrupts this, no loaded job ever differs from the fi
 
 from __future__ import annotations
 
+import plistlib
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
@@ -26,9 +27,11 @@ from macfleet.modules.template import template_values
 
 _MODE, _OWNER = "644", "root:wheel"  # anything else and launchd refuses the plist with "5: Input/output error"
 
+# The first line of a script is what an error shows of it.
 # bootout returns before the job has ended; until `print` says 113, a bootstrap of the same label fails.
 # 3 and 113: it was not loaded. 36: it is on its way out.
-_LEAVE = """launchctl bootout "system/$1"
+_LEAVE = """# launchctl bootout, and wait until the job is gone
+launchctl bootout "system/$1"
 case $? in 0|3|36|113) ;; *) exit 1;; esac
 tries=$2
 while :; do
@@ -40,7 +43,8 @@ while :; do
 done"""
 
 # 5, 36, 37, 125: the domain may still be busy with the job's predecessor. 5 is also a bad plist: tried for 5 s, no longer.
-_ENTER = """tries=20
+_ENTER = """# launchctl bootstrap, again while launchd is busy
+tries=20
 while :; do
 	launchctl bootstrap system "$1"
 	status=$?
@@ -50,18 +54,21 @@ while :; do
 	sleep 0.25
 done"""
 
-# launchd may accept a job and never start it ("pended nondemand spawn"), so it is kicked and then looked at. One tab: the
-# job's own state, nested blocks have another.
-_RUN = """launchctl kickstart "system/$1"
+# launchd may accept a job and never start it ("pended nondemand spawn"), or start it again and again: so it is kicked and then
+# must be seen running four times in a row. One tab: the job's own state, nested blocks have another.
+_RUN = """# launchctl kickstart, and see the job stay up
+launchctl kickstart "system/$1"
 tab=$(printf '\\t')
 tries=$2
-while :; do
-	launchctl print "system/$1" | grep -q "^${tab}state = running" && exit 0
+seen=0
+while [ $tries -gt 0 ]; do
+	if launchctl print "system/$1" | grep -q "^${tab}state = running"; then seen=$((seen + 1)); else seen=0; fi
+	[ $seen -ge 4 ] && exit 0
 	tries=$((tries - 1))
-	[ $tries -gt 0 ] || break
 	sleep 0.25
 done
-launchctl print "system/$1" | grep "^${tab}\\(state\\|runs\\|last exit code\\|last terminating signal\\) = " | tr '\\n' ' ' >&2
+state=$(launchctl print "system/$1" | grep "^${tab}\\(state\\|runs\\|last exit code\\|last terminating signal\\) = " | tr -s '\\t\\n' ' ')
+echo "$1 does not stay up:$state(its log says why: $3)" >&2
 exit 1"""
 
 
@@ -75,9 +82,9 @@ def enter(plist: str) -> Command:
     return command("sh", "-c", _ENTER, "sh", plist, sudo=True, timeout_s=60)
 
 
-def run(label: str, deadline_s: float = 15.0) -> Command:
-    """Start the loaded job and wait until launchd says it runs; else fail with what launchd says of it."""
-    return command("sh", "-c", _RUN, "sh", label, str(round(deadline_s * 4)), sudo=True, timeout_s=deadline_s + 30)
+def run(label: str, log: str, deadline_s: float = 15.0) -> Command:
+    """Start the loaded job and wait until launchd says it stays up; else fail with what launchd says of it."""
+    return command("sh", "-c", _RUN, "sh", label, str(round(deadline_s * 4)), log, sudo=True, timeout_s=deadline_s + 30)
 
 
 class LaunchdArgs(Strict):
@@ -131,7 +138,7 @@ def _away(label: str, plist: str, file: FileState | None, loaded: Job | None) ->
 
 def _there(args: LaunchdArgs, plist: str, content: bytes, file: FileState | None, loaded: Job | None, disabled: bool) -> Diff:
     differs = file_differs(content, _MODE, _OWNER, file)
-    start = (run(args.label),) if args.state == "running" else ()
+    start = (run(args.label, _log_of(content)),) if args.state == "running" else ()
     load = (enable(args.label), enter(plist), *start)
     if differs:
         before = "absent" if file is None and loaded is None else f"{_state(loaded)}, plist {differs}"
@@ -154,6 +161,10 @@ def _replace(label: str, plist: str, content: bytes, loaded: Job | None) -> tupl
     out = (leave(label),) if loaded else ()
     directory = command("mkdir", "-p", plist.rsplit("/", 1)[0], sudo=True, timeout_s=10)
     return (directory, write, check(rename.argv[2]).as_root(), *prepare, *out, rename)
+
+
+def _log_of(plist: bytes) -> str:
+    return str(plistlib.loads(plist).get("StandardErrorPath", "none"))
 
 
 def _state(loaded: Job | None) -> str:

@@ -22,6 +22,7 @@ from macfleet.macos.runtime import FILE_NAME, Broken, Runtime, runtime
 from macfleet.modules.base import Bundle, Surroundings
 
 _DOWNLOAD_TIMEOUT_S = 1800  # packages of some hundred MB over an office line
+_ANY_INDEX = ("--index-strategy", "unsafe-best-match")
 
 
 class RuntimeArgs(Strict):
@@ -67,7 +68,8 @@ def _install(mac: Mac, want: Runtime, bundle: Bundle) -> tuple[Command, ...]:
         _uv(mac, "venv", "--clear", "--python", want.python, directory, timeout_s=600),
         *write_file(lock, bundle.lock),
         *write_file(wheel, bundle.wheel),
-        _uv(mac, "pip", "sync", "--require-hashes", "--python", python, lock, timeout_s=_DOWNLOAD_TIMEOUT_S),
+        # Every package is pinned by hash, so a Mac with several indexes may take it from whichever has it.
+        _uv(mac, "pip", "sync", "--require-hashes", *_ANY_INDEX, "--python", python, lock, timeout_s=_DOWNLOAD_TIMEOUT_S),
         _uv(mac, "pip", "install", "--no-deps", "--python", python, wheel, timeout_s=120),
         command(python, "-c", "import macfleet.worker, macfleet.gateway, macfleet.agent", timeout_s=60),
         *write_file(f"{directory}/{FILE_NAME}", (json.dumps(want.as_json(), indent=2) + "\n").encode()),

@@ -48,5 +48,5 @@ template:
         if isinstance(login, Unknown) or isinstance(have, Unknown):
             return [item for item in (login, have) if isinstance(item, Unknown)]
         content = render(args.template, around.templates, {**template_values(mac, args.vars), "login": login}).encode()
-        change = file_change(args.path, content, args.mode, owner_of(args.owner, login), have)
+        change = file_change(mac, args.path, content, args.mode, owner_of(args.owner, login), have)
         return (change,) if change else ()

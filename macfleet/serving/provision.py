@@ -145,7 +145,7 @@ def _run(line: Connection, changes: Sequence[tuple[str, Change]], done: list[tup
         failed = next((result for result in results if not result.ok), None)
         if failed is not None or len(results) < len(change.commands):
             what = failed.failure() if failed else f"`{change.commands[len(results)]}` was not run"
-            return CommandFailed(f"{change.what}: {what}", mac=mac.name, truths=truths)
+            return CommandFailed(f"{mac.name}: {change.what}: {what}", mac=mac.name, truths=truths)
         done.append((task, change))
     return None
 

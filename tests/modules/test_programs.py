@@ -1,0 +1,116 @@
+"""homebrew, tailscale, runtime: programs that come from elsewhere."""
+
+from dataclasses import replace
+
+import pytest
+
+from macfleet.core.errors import RequestError
+from tests.modules.memory_mac import MAC, Entry, MemoryMac
+from tests.modules.play import AROUND, BUNDLE, plan, play
+
+BREW = "homebrew: {formulae: [uv, tailscale]}"
+TAILSCALE = "tailscale: {hostname: studio-1, auth_key: {env: KEY}, tags: [tag:llm], ssh: true}"
+RUNTIME = 'runtime: {python: "3.12"}'
+
+
+def test_only_missing_formulae_are_installed():
+    memory = MemoryMac()
+    memory.files["/opt/homebrew/opt/uv"] = Entry("../Cellar/uv")
+
+    assert play(memory, BREW)[0] == ["homebrew tailscale absent → installed"]
+
+
+def test_homebrew_of_another_user_runs_as_that_user():
+    memory = MemoryMac()
+    memory.files["/opt/homebrew"] = Entry(None, "755", "anna", "admin")
+
+    play(memory, "homebrew: {formulae: [uv]}")
+
+    assert "as anna" in memory.log
+
+
+def test_homebrew_is_never_run_as_root():
+    assert not [command for _, change in plan(MemoryMac(), BREW).changes for command in change.commands if command.sudo]
+
+
+def test_without_homebrew_nobody_pretends():
+    made = plan(MemoryMac(has_brew=False), BREW)
+
+    assert not made.changes
+    assert made.unknown[0][1].reason == "Homebrew is not installed, and uv and tailscale would come from it: see https://brew.sh"
+
+
+def test_what_is_installed_needs_no_homebrew():
+    memory = MemoryMac(has_brew=False)
+    memory.files |= {"/opt/homebrew/opt/uv": Entry("x"), "/opt/homebrew/opt/tailscale": Entry("x")}
+
+    assert plan(memory, BREW).is_as_wanted
+
+
+def test_the_auth_key_travels_by_stdin_into_a_file_that_is_gone_afterwards():
+    [(_, change)] = plan(MemoryMac(), TAILSCALE).changes
+
+    [command] = change.commands
+    assert command.sudo
+    assert command.stdin.reveal() == "tskey-hidden"
+    assert "--auth-key=file:/var/db/macfleet/tailscale-key" in command.argv
+    assert "trap 'rm -f \"$0\"' EXIT" in command.argv[2]
+    assert "--advertise-tags=tag:llm" in command.argv
+
+
+def test_a_mac_in_the_tailnet_needs_no_key():
+    def locked(source):
+        raise AssertionError("nobody should unlock a vault")
+
+    assert plan(MemoryMac(tailnet="Running"), TAILSCALE, around=replace(AROUND, secret=locked)).is_as_wanted
+
+
+def test_without_an_auth_key_a_mac_cannot_join():
+    with pytest.raises(RequestError, match="studio-1 is not in the tailnet and the inventory names no auth key"):
+        plan(MemoryMac(), "tailscale: {hostname: studio-1}")
+
+
+def test_a_daemon_that_is_not_there_is_started_first():
+    assert play(MemoryMac(tailnet="NoDaemon"), TAILSCALE)[0] == ["tailscale daemon NoDaemon → started", "tailscale NoDaemon → Running"]
+
+
+def test_a_runtime_is_linked_only_when_it_is_whole():
+    [(_, change)] = plan(MemoryMac(), RUNTIME).changes
+
+    programs = [" ".join(command.argv) for command in change.commands]
+    assert programs[-1].startswith("ln -sfn /opt/macfleet/runtimes/")
+    assert "runtime.json" in programs[-2]
+    assert any("--require-hashes" in program for program in programs)
+    assert any("--no-deps" in program for program in programs)
+
+
+def test_the_wheel_and_the_lock_travel_by_stdin():
+    [(_, change)] = plan(MemoryMac(), RUNTIME).changes
+
+    assert {command.stdin for command in change.commands} >= {BUNDLE.lock, BUNDLE.wheel}
+
+
+def test_another_lock_is_another_runtime():
+    memory = MemoryMac()
+    play(memory, RUNTIME)
+    newer = replace(AROUND, bundle=replace(BUNDLE, lock=b"mlx==2\n"))
+
+    [(_, change)] = plan(memory, RUNTIME, around=newer).changes
+
+    assert change.before.startswith(BUNDLE.id("3.12"))
+    assert change.after.startswith(newer.bundle.id("3.12"))
+
+
+def test_a_runtime_whose_python_does_not_start_is_broken():
+    memory = MemoryMac()
+    play(memory, RUNTIME)
+    memory.broken.add("/opt/macfleet/runtime/bin/python")
+
+    [(_, change)] = plan(memory, RUNTIME).changes
+
+    assert change.before.startswith("broken (")
+
+
+def test_without_a_bundle_there_is_nothing_to_install():
+    with pytest.raises(RequestError, match="brought no runtime along"):
+        plan(MemoryMac(), RUNTIME, mac=MAC, around=replace(AROUND, bundle=None))

@@ -1,0 +1,78 @@
+"""pmset, sysctl, defaults, Software Update: a setting that differs is set, one that is not there is said."""
+
+from dataclasses import replace
+
+import pytest
+
+from macfleet.core.errors import RequestError
+from tests.modules.memory_mac import MAC, MemoryMac
+from tests.modules.play import plan, play
+
+
+@pytest.mark.parametrize(
+    ("choice", "have", "done"),
+    [
+        ("never", ("1", "0"), ["pmset autorestart 1 → 0"]),
+        ("after-failure", ("0", "1"), ["pmset autorestartatconnect 1 → 0", "pmset autorestart 0 → 1"]),
+        ("always", ("1", "0"), ["pmset autorestart 1 → 0", "pmset autorestartatconnect 0 → 1"]),
+    ],
+)
+def test_power_on_is_a_pair_that_is_never_both_on(choice, have, done):
+    memory = MemoryMac()
+    memory.pmset |= dict(zip(("autorestart", "autorestartatconnect"), have, strict=True))
+
+    assert play(memory, f"pmset: {{power_on: {choice}}}")[0] == done
+
+
+def test_a_key_this_mac_has_not_is_said_beside_what_can_be_set():
+    memory = MemoryMac(pmset={"sleep": "1"})
+
+    made = plan(memory, "pmset: {sleep: 0, womp: true}")
+
+    assert [change.line() for _, change in made.changes] == ["pmset sleep 1 → 0"]
+    assert [reason.reason for _, reason in made.unsupported] == ["this Mac has no pmset womp"]
+
+
+def test_an_absent_key_that_should_be_off_is_off():
+    assert plan(MemoryMac(pmset={"sleep": "0"}), "pmset: {sleep: 0, lowpowermode: false}").unsupported == ()
+
+
+def test_a_wired_limit_above_the_memory_is_refused():
+    with pytest.raises(RequestError, match="a wired limit of 64 GiB leaves nothing of 64 GiB to macOS"):
+        plan(MemoryMac(), "sysctl: {name: iogpu.wired_limit_mb, value: 65536}")
+
+
+def test_a_virtual_machine_has_no_wired_limit():
+    memory = MemoryMac(sysctls={"hw.memsize": str(2**36)})
+
+    made = plan(memory, "sysctl: {name: iogpu.wired_limit_mb, value: 1000}")
+
+    assert made.is_as_wanted
+    assert made.unsupported[0][1].reason == "this Mac has no sysctl iogpu.wired_limit_mb"
+
+
+def test_updates_that_were_never_set_are_on():
+    done, _ = play(MemoryMac(), "software_update_policy: {automatic: false}")
+
+    assert done == ["software update AutomaticallyInstallMacOSUpdates on → off", "software update AutomaticDownload on → off"]
+
+
+def test_a_preference_of_another_type_differs():
+    memory = MemoryMac(defaults={"com.apple.dock": {"autohide": 1}})
+
+    done, _ = play(memory, "user_default: {domain: com.apple.dock, key: autohide, type: bool, value: true}")
+
+    assert done == ["defaults com.apple.dock autohide 1 → true"]
+
+
+def test_a_preference_of_the_user_is_written_without_root():
+    [(_, change)] = plan(MemoryMac(), "user_default: {domain: com.apple.dock, key: tilesize, type: int, value: 32}").changes
+
+    assert not change.commands[0].sudo
+
+
+def test_a_smaller_mac_may_wire_less():
+    small = replace(MAC, memory_bytes=16 * 2**30)
+
+    with pytest.raises(RequestError, match="of 16 GiB to macOS"):
+        plan(MemoryMac(), "sysctl: {name: iogpu.wired_limit_mb, value: 20000}", mac=small)
