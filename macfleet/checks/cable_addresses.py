@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from ipaddress import IPv4Interface
 from typing import Any
 
@@ -36,15 +37,15 @@ class CableAddresses:
         if not wanted:
             return [findings.ok(self, "no cable between two Macs", self.want)]
 
-        told = [_judge_end(end, address, facts[end.mac]) for end, address in wanted.items()]
-        unknown = [one for one in told if isinstance(one, Unknown)]
-        wrong = [one for one in told if isinstance(one, str) and one]
+        states = [_judge_end(end, address, facts[end.mac]) for end, address in wanted.items()]
+        wrong = [state for state in states if isinstance(state, str)]
+        unknown = [state for state in states if isinstance(state, Unknown)]
         if wrong:
             have = f"{len(wrong)} of {len(wanted)} cable ends: {_shorten(wrong)}"
             return [findings.fail(self, have, self.want, "`macfleet provision` gives each cable its addresses")]
         if unknown:
             return [findings.unknown(self, unknown[0], self.want)]
-        return [findings.ok(self, f"{len(wanted)} cable ends have theirs", self.want)]
+        return [findings.ok(self, _describe(states), self.want)]
 
 
 def wanted_addresses(inventory: Inventory, ports: Mapping[str, tuple[system_profiler.Port, ...]]) -> dict[End, IPv4Interface]:
@@ -62,8 +63,13 @@ def wanted_addresses(inventory: Inventory, ports: Mapping[str, tuple[system_prof
     return wanted
 
 
-def _judge_end(end: End, address: IPv4Interface, facts: Facts) -> str | Unknown:
-    """What is wrong at this end; "" when nothing is, or when another check names it."""
+class EndState(Enum):
+    HAS_IT = "has it"
+    BRIDGED = "bridged"  # it can have no address as long as it is in there, and thunderbolt-bridge says so
+
+
+def _judge_end(end: End, address: IPv4Interface, facts: Facts) -> EndState | str | Unknown:
+    """The state of this end; a text says what is wrong with it."""
     ports, interfaces = facts[networksetup.HARDWARE_PORTS], facts[ifconfig.INTERFACES]
     if isinstance(ports, Unknown):
         return ports
@@ -73,11 +79,17 @@ def _judge_end(end: End, address: IPv4Interface, facts: Facts) -> str | Unknown:
     if device is None:
         return f"{end} is no network port"
     if any(device in bridge.members for bridge in interfaces):
-        return ""  # thunderbolt-bridge says so, and while it is in there it can have no address
+        return EndState.BRIDGED
     have = next((interface.ipv4 for interface in interfaces if interface.name == device), ())
     if address in have:
-        return ""
+        return EndState.HAS_IT
     return f"{end} ({device}) has {', '.join(map(str, have)) or 'none'}, wants {address}"
+
+
+def _describe(states: Sequence[EndState | str | Unknown]) -> str:
+    have, bridged = states.count(EndState.HAS_IT), states.count(EndState.BRIDGED)
+    told = f"{have} of {len(states)} cable ends have theirs"
+    return f"{told}, {bridged} are still in a bridge (see thunderbolt-bridge)" if bridged else told
 
 
 def _shorten(told: list[str]) -> str:

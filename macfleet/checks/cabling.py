@@ -47,7 +47,7 @@ class Cabling:
             if link.speed_gb_s is None:
                 yield findings.unknown(self, f"the speed of {link} is not known", f"{want_gb_s} Gb/s")
             elif link.speed_gb_s < want_gb_s:
-                hint = f"put a Thunderbolt 5 cable (80 Gb/s, at most 1 m if passive) between {link.a} and {link.b}, without a dock"
+                hint = f"put a Thunderbolt 5 cable between {link.a} and {link.b}, without a dock: what it trains at counts, not its label"
                 yield findings.fail(self, f"{link} runs at {link.speed_gb_s} Gb/s", f"{want_gb_s} Gb/s", hint)
 
     def _missing(self, cables: Cables, macs: Sequence[Mac]) -> Iterator[Finding]:

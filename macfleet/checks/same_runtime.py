@@ -32,7 +32,7 @@ class SameRuntime:
                 proofs[mac.name] = proof
         if len(set(proofs.values())) > 1:
             return [self._differ(proofs)]
-        have = f"the same on {findings.names(list(proofs))}" if proofs else "on no Mac, see runtime there"
+        have = f"the same on {findings.names(list(proofs))}" if proofs else "none is installed (see runtime)"
         if unread:
             return [findings.unknown(self, f"{have}; not known of {findings.names(unread)}", self.want)]
         return [findings.ok(self, have, self.want)]

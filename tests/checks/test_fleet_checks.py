@@ -182,6 +182,15 @@ def test_ends_without_their_address_are_named_with_what_they_want():
     assert finding.have.startswith("3 of 12 cable ends: studio-2 Thunderbolt 1 (en2) has none, wants 10.55.0.2/30; ")
 
 
+def test_ends_in_a_bridge_are_not_called_addressed():
+    finding = the_one(Shelf(bridged=(2,)), "cable-addresses")
+
+    assert (finding.verdict, finding.have) == (
+        "ok",
+        "9 of 12 cable ends have theirs, 3 are still in a bridge (see thunderbolt-bridge)",
+    )
+
+
 def test_an_address_from_elsewhere_is_shown():
     text = "en2: flags=8863<UP> mtu 1500\n\tinet 169.254.205.255 netmask 0xffff0000\n"
     shelf = Shelf(count=2, cables=("1.1-2.1",), said={(2, ifconfig.INTERFACES): (text,)})
