@@ -67,7 +67,7 @@ while [ $tries -gt 0 ]; do
 	tries=$((tries - 1))
 	sleep 0.25
 done
-state=$(launchctl print "system/$1" | grep "^${tab}\\(state\\|runs\\|last exit code\\|last terminating signal\\) = " | tr -s '\\t\\n' ' ')
+state=$(launchctl print "system/$1" | grep -E "^${tab}(state|runs|last exit code|last terminating signal) = " | tr -s '\\t\\n' ' ')
 echo "$1 does not stay up:$state(its log says why: $3)" >&2
 exit 1"""
 
