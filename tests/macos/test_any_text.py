@@ -16,12 +16,17 @@ from macfleet.macos import (
     ibv,
     ifconfig,
     launchctl,
+    macmon,
     networksetup,
     nvram,
     plist,
     plutil,
     pmset,
+    powermetrics,
     rdma_ctl,
+    smartctl,
+    socketfilterfw,
+    softwareupdate,
     sudo,
     sw_vers,
     sysctl,
@@ -46,6 +51,7 @@ PARSERS = (
     ifconfig.parse_ifconfig,
     launchctl.parse_disabled,
     launchctl.parse_print,
+    macmon.parse_macmon,
     networksetup.parse_hardware_ports,
     networksetup.parse_service_info,
     networksetup.parse_services,
@@ -54,7 +60,11 @@ PARSERS = (
     plutil.parse_bridges,
     pmset.parse_capabilities,
     pmset.parse_custom,
+    powermetrics.parse_thermal_pressure,
     rdma_ctl.parse_rdma_ctl,
+    smartctl.parse_smartctl,
+    socketfilterfw.parse_firewall,
+    softwareupdate.parse_updates,
     sw_vers.parse_sw_vers,
     sysctl.parse_boot,
     sysctl.parse_identity,
@@ -66,7 +76,8 @@ PARSERS = (
     vm_stat.parse_vm_stat,
 )
 MODULES = (
-    brew, defaults, fdesetup, ibv, id_, ifconfig, launchctl, networksetup, nvram, plutil, pmset, rdma_ctl, sudo, sw_vers, sysctl,
+    brew, defaults, fdesetup, ibv, id_, ifconfig, launchctl, macmon, networksetup, nvram, plutil, pmset,
+    powermetrics, rdma_ctl, smartctl, socketfilterfw, softwareupdate, sudo, sw_vers, sysctl,
     system_profiler, tailscale, uname, vm_stat,
 )  # fmt: skip
 FACTS = (
@@ -156,7 +167,7 @@ def test_any_fact_of_any_answer_is_a_value_or_unknown(data, status):
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
 def test_every_fact_has_a_deadline_and_a_program_found_by_path(fact):
-    assert all(0 < command.timeout_s <= 120 for command in fact.commands)
+    assert all(0 < command.timeout_s <= 180 for command in fact.commands)
     assert not any(command.argv[0].startswith("/") for command in fact.commands)
 
 
