@@ -30,8 +30,11 @@ class CableAddresses:
 
     def judge(self, inventory: Inventory, facts: Mapping[str, Facts]) -> Sequence[Finding]:
         macs = [mac for mac in inventory.macs if mac.settings.interconnect.topology is not Topology.NONE]
+        ports = read_ports(macs, facts)
+        if macs and not ports:
+            return [findings.unknown(self, f"nobody could see the ports of {findings.names([mac.name for mac in macs])}", self.want)]
         try:
-            wanted = wanted_addresses(inventory, read_ports(macs, facts))
+            wanted = wanted_addresses(inventory, ports)
         except MacfleetError as error:
             return [findings.fail(self, str(error), self.want, error.hint or "")]
         if not wanted:

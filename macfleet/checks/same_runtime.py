@@ -34,7 +34,8 @@ class SameRuntime:
             return [self._differ(proofs)]
         have = f"the same on {findings.names(list(proofs))}" if proofs else "none is installed (see runtime)"
         if unread:
-            return [findings.unknown(self, f"{have}; not known of {findings.names(unread)}", self.want)]
+            told = f"the runtime of {findings.names(unread)} is not known"
+            return [findings.unknown(self, f"{have}; {told}" if proofs else told, self.want)]
         return [findings.ok(self, have, self.want)]
 
     def _differ(self, proofs: Mapping[str, RuntimeProof]) -> Finding:
