@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from macfleet.cli.folding import fold
 from macfleet.cli.session import (
     GroupOption,
     InventoryOption,
@@ -67,20 +68,12 @@ def _exit_code(report: Report[Result]) -> int:
 
 
 def _show(output: Output, report: Report[Result]) -> None:
-    for macs, text in fold({mac: _said(result) for mac, result in report.values().items()}):
+    for text, macs in fold({mac: [_said(result)] for mac, result in report.values().items()}):
         output.answer(", ".join(macs))
         for line in text.splitlines():
             output.answer(f"  {line}")
     for error in report.errors().values():
         output.error(error)
-
-
-def fold(answers: dict[str, str]) -> list[tuple[list[str], str]]:
-    """Macs that said the same, together, in the order in which an answer was first seen."""
-    folded: dict[str, list[str]] = {}
-    for mac, text in answers.items():
-        folded.setdefault(text, []).append(mac)
-    return [(macs, text) for text, macs in folded.items()]
 
 
 def _said(result: Result) -> str:

@@ -20,6 +20,7 @@ from macfleet.cli.session import (
 )
 
 if TYPE_CHECKING:
+    from macfleet.checks.base import Check, FleetCheck
     from macfleet.core.fact import Fact, Facts
     from macfleet.inventory.mac import Mac
 
@@ -42,7 +43,8 @@ def facts(
     from macfleet.checks import CHECKS, FLEET_CHECKS
 
     def wanted(mac: Mac) -> list[Fact[Any]]:
-        return [fact for check in (*CHECKS, *FLEET_CHECKS) for fact in check.facts(mac)]
+        asked: tuple[Check | FleetCheck, ...] = (*CHECKS, *FLEET_CHECKS)
+        return [fact for check in asked for fact in check.facts(mac)]
 
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
     with session.fleet() as fleet:

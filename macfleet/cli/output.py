@@ -85,15 +85,15 @@ class Output:
             line += Text(f"  {format_duration(duration_s)}", style="dim")
         self.answer(line)
 
-    def finding(self, finding: Finding, *, indent: str = "  ") -> None:
-        """One finding: a line when it is as wanted, have/want/why/hint when it is not."""
-        head = Text(f"{indent}{finding.check:<24}") + Text(f"{finding.verdict.value:<8}", style=_STYLES[finding.verdict.value])
-        self.answer(head + Text(f" {finding.have}"))
+    def finding(self, finding: Finding, *, on: str = "") -> None:
+        """One finding: a line when it is as wanted; where, want, why and hint when it is not."""
+        head = Text(f"{finding.check:<22}") + Text(f"{finding.verdict.value:<8}", style=_STYLES[finding.verdict.value])
+        self.answer(head + Text(finding.have))
         if finding.verdict is Verdict.OK:
             return
-        for word, said in (("want", finding.want), ("why", finding.why), ("hint", finding.hint)):
+        for word, said in (("on", on), ("want", finding.want), ("why", finding.why), ("hint", finding.hint)):
             if said:
-                self.answer(Text(f"{indent}{'':<24}{word + ':':<6}", style="dim") + Text(said, style="cyan" if word == "hint" else ""))
+                self.answer(Text(f"{'':<22}{word + ':':<8}", style="dim") + Text(said, style="cyan" if word == "hint" else ""))
 
     # --- the conversation (stderr)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from macfleet.cli.folding import fold, name_macs
 from macfleet.cli.output import column_width
 from macfleet.cli.session import (
     GroupOption,
@@ -18,7 +19,7 @@ from macfleet.cli.session import (
     TagOption,
     VerboseOption,
 )
-from macfleet.core.finding import Verdict
+from macfleet.core.finding import Finding, Verdict
 
 if TYPE_CHECKING:
     from macfleet.cli.output import Output
@@ -53,16 +54,19 @@ def verify(
 
 
 def _show(output: Output, verification: Verification) -> None:
+    """A line per Mac, then each finding once with the Macs it is about: four Macs alike are read as one."""
     width = column_width([mac.mac for mac in verification.macs])
     for mac in verification.macs:
         output.mac_line(mac.mac, mac.outcome, mac.summary(), width=width, duration_s=mac.duration_s)
-        for finding in mac.findings:
-            if output.verbose or finding.verdict is not Verdict.OK:
-                output.finding(finding)
-    if verification.fleet:
-        output.answer("fleet")
+    shown = {mac.mac: [finding for finding in mac.findings if _is_worth_showing(finding, output)] for mac in verification.macs}
+    for finding, macs in fold(shown):
+        output.finding(finding, on=name_macs(macs, of=len(verification.macs)))
     for finding in verification.fleet:
-        output.finding(finding)
+        output.finding(finding, on="the fleet")
     output.answer(verification.sentence())
     if verification.can_be_provisioned:
         output.next_step("macfleet provision")
+
+
+def _is_worth_showing(finding: Finding, output: Output) -> bool:
+    return output.verbose or finding.verdict is not Verdict.OK

@@ -93,7 +93,8 @@ def verify(fleet: Fleet, *, checks: Sequence[Check] = CHECKS, fleet_checks: Sequ
     started = fleet.clock.monotonic()
 
     def wanted(mac: Mac) -> Sequence[Fact[Any]]:
-        return [fact for check in (*checks, *fleet_checks) for fact in check.facts(mac)]
+        asked: tuple[Check | FleetCheck, ...] = (*checks, *fleet_checks)
+        return [fact for check in asked for fact in check.facts(mac)]
 
     report = fleet.read(wanted)
     facts = report.values()

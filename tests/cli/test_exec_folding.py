@@ -1,12 +1,33 @@
-from macfleet.cli.exec_ import _said, fold
+import pytest
+
+from macfleet.cli.exec_ import _said
+from macfleet.cli.folding import fold, name_macs
 from macfleet.core.command import command
 from macfleet.core.result import Result
 
 
 def test_macs_that_said_the_same_are_folded_in_the_order_they_were_asked():
-    answers = {"studio-1": "25F71", "studio-2": "25E100", "studio-3": "25F71"}
+    answers = {"studio-1": ["25F71"], "studio-2": ["25E100"], "studio-3": ["25F71"]}
 
-    assert fold(answers) == [(["studio-1", "studio-3"], "25F71"), (["studio-2"], "25E100")]
+    assert fold(answers) == [("25F71", ["studio-1", "studio-3"]), ("25E100", ["studio-2"])]
+
+
+def test_what_one_mac_says_between_two_things_stays_between_them():
+    answers = {"studio-1": ["sleep", "runtime"], "studio-2": ["sleep", "tailscale", "runtime"]}
+
+    assert fold(answers) == [
+        ("sleep", ["studio-1", "studio-2"]),
+        ("tailscale", ["studio-2"]),
+        ("runtime", ["studio-1", "studio-2"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("macs", "of", "text"),
+    [(["a"], 4, "a"), (["a", "b"], 4, "a and b"), (["a", "b", "c"], 3, "all 3 Macs"), (["a", "b"], 2, "a and b"), (["a"], 1, "a")],
+)
+def test_macs_are_named_until_they_are_all_of_them(macs, of, text):
+    assert name_macs(macs, of) == text
 
 
 def test_a_failed_command_shows_its_exit_status_behind_what_it_said():
