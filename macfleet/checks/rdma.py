@@ -7,7 +7,7 @@ neighbour whose RDMA is off is a finding on that neighbour. They show here as th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from macfleet.checks import findings, macos_version
@@ -110,19 +110,20 @@ class Rdma:
     def _ports(self, mac: Mac, facts: Facts) -> Finding:
         thunderbolt, rdma_ports = facts[system_profiler.THUNDERBOLT], facts[ibv.PORTS]
         hardware_ports, interfaces = facts[networksetup.HARDWARE_PORTS], facts[ifconfig.INTERFACES]
-        for fact in (thunderbolt, rdma_ports, hardware_ports, interfaces):
-            if isinstance(fact, Unknown):
-                return findings.unknown(self, fact, self.want, "a driver that hangs needs a restart" if fact is rdma_ports else "")
-        assert not isinstance(thunderbolt, Unknown)
-        assert not isinstance(rdma_ports, Unknown)
-        assert not isinstance(hardware_ports, Unknown)
-        assert not isinstance(interfaces, Unknown)
+        if isinstance(rdma_ports, Unknown):
+            return findings.unknown(self, rdma_ports, self.want, f"when `ibv_devinfo` hangs, restart {mac.name}: its driver is stuck")
+        if isinstance(thunderbolt, Unknown):
+            return findings.unknown(self, thunderbolt, self.want)
+        if isinstance(hardware_ports, Unknown):
+            return findings.unknown(self, hardware_ports, self.want)
+        if isinstance(interfaces, Unknown):
+            return findings.unknown(self, interfaces, self.want)
 
         names = networksetup.thunderbolt_interfaces(hardware_ports)
         states = list(_port_states([port for port in thunderbolt if port.peer], names, rdma_ports, interfaces))
         active = sum(state.is_active for state in states)
         have = f"enabled, {active} of {len(states)} cabled ports active"
-        broken = [state for state in states if state.broken]
+        broken = [_with_known_port(mac, state) for state in states if state.broken]
         told = "; ".join(state.broken or state.explained for state in (broken or states) if not state.is_active)
         have = f"{have}: {told}" if told else have
         return findings.fail(self, have, self.want, broken[0].hint) if broken else findings.ok(self, have, self.want)
@@ -171,6 +172,14 @@ def _down(port: Port, here: str, rdma: ibv.RdmaPort) -> PortState:
         return PortState(port.receptacle, explained=f"{here} waits for the Mac at its other end, where RDMA is off")
     broken = f"{here}: {rdma.device} is {rdma.state}, though the cable runs and the other Mac has RDMA on"
     return PortState(port.receptacle, broken=broken, hint="replug the cable at both ends; if that changes nothing restart both Macs")
+
+
+def _with_known_port(mac: Mac, state: PortState) -> PortState:
+    """exo's users report no RDMA on the port of a Mac Studio that is next to Ethernet; Apple says nothing of it."""
+    known = hardware.find(mac.hardware)
+    if state.receptacle != 1 or known is None or not known.name.startswith("Mac Studio"):
+        return state
+    return replace(state, hint=f"{state.hint}; some report that the port next to Ethernet is of no use for RDMA: try another one")
 
 
 def _without_gid(port: Port, here: str, name: str, interfaces: Sequence[ifconfig.Interface]) -> PortState:

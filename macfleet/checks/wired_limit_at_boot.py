@@ -22,35 +22,56 @@ class WiredLimitAtBoot:
     why = "sysctl forgets the wired limit at every restart, and a power cut asks nobody; /etc/sysctl.conf is ignored on Apple silicon"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (files.file_text(mac.paths.plist(LABEL)), launchctl.job(LABEL))
+        path = mac.paths.plist(LABEL)
+        return (files.file_text(path), files.file_state(path), launchctl.job(LABEL), launchctl.DISABLED)
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
-        text, job, wanted = facts[files.file_text(mac.paths.plist(LABEL))], facts[launchctl.job(LABEL)], wanted_mib(mac)
+        path, wanted = mac.paths.plist(LABEL), wanted_mib(mac)
         want = "left to macOS" if wanted is None else f"a LaunchDaemon that sets {describe(wanted)}"
+        text, state, job, disabled = (
+            facts[files.file_text(path)],
+            facts[files.file_state(path)],
+            facts[launchctl.job(LABEL)],
+            facts[launchctl.DISABLED],
+        )
         if isinstance(text, Unknown):
             return [findings.unknown(self, text, want)]
+        if isinstance(state, Unknown):
+            return [findings.unknown(self, state, want)]
         if isinstance(job, Unknown):
             return [findings.unknown(self, job, want)]
-        try:
-            stored = None if text is None else limit_at_boot(text)
-        except Unparsable as error:
-            return [findings.fail(self, str(error), want, "`macfleet provision` writes it anew")]
-        return [self._compare(wanted, stored, text is not None, job is not None, want)]
-
-    def _compare(self, wanted: int | None, stored: int | None, has_plist: bool, is_loaded: bool, want: str) -> Finding:
-        provision = "`macfleet provision` installs the LaunchDaemon"
+        if isinstance(disabled, Unknown):
+            return [findings.unknown(self, disabled, want)]
         if wanted is None:
-            if not has_plist:
-                return findings.ok(self, "left to macOS", want)
-            return findings.warn(self, f"{LABEL} still sets {describe(stored or 0)}", want, f"remove {LABEL}, or write `wired_limit`")
-        if not has_plist:
-            return findings.fail(self, "nothing sets it at boot", want, provision)
-        if stored != wanted:
-            have = f"{LABEL} sets {describe(stored)}" if stored is not None else f"{LABEL} does not set it at load"
-            return findings.fail(self, have, want, provision)
-        if not is_loaded:
-            return findings.fail(self, f"{LABEL} is written, but launchd does not know it", want, provision)
-        return findings.ok(self, f"{LABEL} sets {describe(wanted)}", want)
+            return [self._unwanted(text, want)]
+        broken = _what_is_broken(wanted, text, state, job, disabled.get(LABEL, False))
+        if broken:
+            return [findings.fail(self, broken, want, "`macfleet provision` installs the LaunchDaemon")]
+        return [findings.ok(self, f"{LABEL} sets {describe(wanted)}", want)]
+
+    def _unwanted(self, text: str | None, want: str) -> Finding:
+        if text is None:
+            return findings.ok(self, "left to macOS", want)
+        return findings.warn(
+            self, f"{LABEL} still sets a limit at boot", want, f"remove {LABEL}, or write `wired_limit` into the inventory"
+        )
+
+
+def _what_is_broken(wanted: int, text: str | None, state: files.FileState | None, job: launchctl.Job | None, is_disabled: bool) -> str:
+    """Why launchd would not set the limit at the next boot; "" when it would."""
+    if text is None or state is None:
+        return "nothing sets it at boot"
+    try:
+        stored = limit_at_boot(text)
+    except Unparsable as error:
+        return str(error)
+    if stored != wanted:
+        return f"{LABEL} does not set it at load" if stored is None else f"{LABEL} sets {describe(stored)}"
+    if state.owner != "root" or state.mode & 0o022:
+        return f"launchd refuses {LABEL}: its file belongs to {state.owner} with mode {state.mode:o}"
+    if is_disabled:
+        return f"{LABEL} is disabled in launchd, which lasts over restarts"
+    return "" if job is not None else f"{LABEL} is written, but launchd does not know it"
 
 
 def limit_at_boot(text: str) -> int | None:

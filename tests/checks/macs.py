@@ -109,6 +109,8 @@ class Shelf:
             plutil.BRIDGES: ('{"bridge0":{"Interfaces":["en2","en3"]}}' if number in self.bridged else "{}", "OK"),
             pmset.CUSTOM: ("AC Power:\n" + "".join(f" {key:<20} {value}\n" for key, value in PMSET.items()),),
             files.file_text(mac.paths.plist(LABEL)): (plist,),
+            files.file_state(mac.paths.plist(LABEL)): ("644 root wheel 512\n", f"{'0' * 64}  x\n"),
+            launchctl.DISABLED: ("disabled services = {\n}\n",),
             launchctl.job(LABEL): (f"system/{LABEL} = {{\n\tstate = not running\n\truns = 1\n\tlast exit code = 0\n}}\n",),
             fdesetup.STATUS: ("FileVault is Off.\n",),
             defaults.SOFTWARE_UPDATE: (plistlib.dumps(dict.fromkeys(defaults.INSTALLS_ALONE, False)).decode(),),

@@ -197,25 +197,47 @@ LOADED = (f"system/{LABEL} = {{\n\tstate = not running\n}}\n",)
 NOT_LOADED = ((113, recorded("ops/launchctl_print_system.missing.txt")),)
 
 
+ROOTS = ("644 root wheel 512\n", (1, ""))
+ENABLED = "disabled services = {\n}\n"
+DISABLED = f'disabled services = {{\n\t"{LABEL}" => disabled\n}}\n'
+
+
+def at_boot(plist=None, state=ROOTS, job=LOADED, disabled=ENABLED, wanted="112 GiB"):
+    mac = a_mac(wired_limit=wanted)
+    path = mac.paths.plist(LABEL)
+    said = {
+        files.file_text(path): plist or daemon(),
+        files.file_state(path): state,
+        launchctl.job(LABEL): job,
+        launchctl.DISABLED: (disabled,),
+    }
+    return judge(WiredLimitAtBoot(), mac, said)
+
+
+ABSENT = {"plist": NO_FILE, "state": ((1, "", "stat: x: No such file or directory"), (1, "")), "job": NOT_LOADED}
+
+
 @pytest.mark.parametrize(
-    ("plist", "job", "wanted", "verdict", "have"),
+    ("said", "verdict", "have"),
     [
-        (daemon(), LOADED, "112 GiB", "ok", f"{LABEL} sets 114688 (112 GiB)"),
-        (daemon(), NOT_LOADED, "112 GiB", "fail", f"{LABEL} is written, but launchd does not know it"),
-        (NO_FILE, NOT_LOADED, "112 GiB", "fail", "nothing sets it at boot"),
-        (daemon(65536), LOADED, "112 GiB", "fail", f"{LABEL} sets 65536 (64 GiB)"),
-        (daemon(RunAtLoad=False), LOADED, "112 GiB", "fail", f"{LABEL} does not set it at load"),
-        (("<plist",), LOADED, "112 GiB", "fail", None),
-        (NO_FILE, NOT_LOADED, "auto", "ok", "left to macOS"),
-        (daemon(65536), LOADED, "auto", "warn", f"{LABEL} still sets 65536 (64 GiB)"),
-        (((1, "", "cat: x: Permission denied"),), LOADED, "112 GiB", "unknown", None),
-        (daemon(), ((1, "", "Operation not permitted"),), "112 GiB", "unknown", None),
+        ({}, "ok", f"{LABEL} sets 114688 (112 GiB)"),
+        ({"job": NOT_LOADED}, "fail", f"{LABEL} is written, but launchd does not know it"),
+        (ABSENT, "fail", "nothing sets it at boot"),
+        ({"plist": daemon(65536)}, "fail", f"{LABEL} sets 65536 (64 GiB)"),
+        ({"plist": daemon(RunAtLoad=False)}, "fail", f"{LABEL} does not set it at load"),
+        ({"plist": ("<plist",)}, "fail", None),
+        ({"state": ("644 admin staff 512\n", (1, ""))}, "fail", f"launchd refuses {LABEL}: its file belongs to admin with mode 644"),
+        ({"state": ("666 root wheel 512\n", (1, ""))}, "fail", f"launchd refuses {LABEL}: its file belongs to root with mode 666"),
+        ({"disabled": DISABLED}, "fail", f"{LABEL} is disabled in launchd, which lasts over restarts"),
+        ({**ABSENT, "wanted": "auto"}, "ok", "left to macOS"),
+        ({"wanted": "auto"}, "warn", f"{LABEL} still sets a limit at boot"),
+        ({"plist": ((1, "", "cat: x: Permission denied"),)}, "unknown", None),
+        ({"job": ((1, "", "Operation not permitted"),)}, "unknown", None),
+        ({"disabled": ""}, "unknown", None),
     ],
 )
-def test_wired_limit_at_boot(plist, job, wanted, verdict, have):
-    mac = a_mac(wired_limit=wanted)
-
-    finding = judge(WiredLimitAtBoot(), mac, {files.file_text(mac.paths.plist(LABEL)): plist, launchctl.job(LABEL): job})
+def test_wired_limit_at_boot(said, verdict, have):
+    finding = at_boot(**said)
 
     assert (finding.verdict, have or finding.have) == (verdict, finding.have)
 
