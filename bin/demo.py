@@ -71,7 +71,7 @@ class Demo:
         self.chapter("Break a cable and see whether it is found", "The finding must name both ends. Then the cable is put back.")
         self.type("macfleet", "lab", "fault", "cable-out", "studio-2:2")
         self.type("macfleet", "verify", "--quiet", expect=(1,))
-        self.type("macfleet", "lab", "heal", "cable-out", "studio-2:2")
+        self.type("macfleet", "lab", "heal", "cable-out")
 
         self.chapter("Provision what is missing", "Read, show the plan, run, read again: the plan must then be empty.")
         self.type("macfleet", "provision", "--yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,17 +14,32 @@ from macfleet.cli.session import JsonOption, QuietOption
 if TYPE_CHECKING:
     from macfleet.lab.up import Up
 
-DirOption = Annotated[Path, typer.Option("--dir", envvar="MACFLEET_LAB", help="Where the rehearsal fleet lives")]
-DEFAULT_DIR = Path("macfleet-lab")
+DirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir",
+        envvar="MACFLEET_LAB",
+        show_default=False,
+        help="Where the rehearsal fleet lives; without it the folder of MACFLEET_INVENTORY, else `./macfleet-lab`",
+    ),
+]
 
 app = typer.Typer(no_args_is_help=True, help="Rehearse: simulated Macs behind a real SSH server, with faults to order.")
+
+
+def _folder(directory: Path | None) -> Path:
+    """The rehearsal fleet that is meant: named, or the one whose inventory is in use, or the one below this folder."""
+    if directory is not None:
+        return directory
+    inventory = os.environ.get("MACFLEET_INVENTORY")
+    return Path(inventory).parent if inventory else Path("macfleet-lab")
 
 
 @app.command("up")
 def up(
     macs: Annotated[int, typer.Option("--macs", min=1, max=32, help="How many Macs")] = 4,
     hardware: Annotated[str, typer.Option("--hardware", help="Their kind: a model identifier or an alias")] = "mac-studio-m3-ultra",
-    directory: DirOption = DEFAULT_DIR,
+    directory: DirOption = None,
     as_shipped: Annotated[
         bool, typer.Option("--as-shipped", help="Out of the box: no cables, RDMA off, FileVault on, sudo with a password, no Homebrew")
     ] = False,
@@ -39,7 +55,7 @@ def up(
     from macfleet.lab.up import up as run
 
     output = Output(quiet=quiet)
-    done = run(directory, macs, hardware, as_shipped=as_shipped)
+    done = run(directory or Path("macfleet-lab"), macs, hardware, as_shipped=as_shipped)
     output.answer(_up_sentence(done))
     output.next_step(f"export MACFLEET_INVENTORY={done.inventory}")
     output.next_step("macfleet verify")
@@ -54,7 +70,7 @@ def _up_sentence(done: Up) -> str:
 
 @app.command("down")
 def down(
-    directory: DirOption = DEFAULT_DIR,
+    directory: DirOption = None,
     delete: Annotated[bool, typer.Option("--delete", help="Remove the Macs' disks and keys as well")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -64,13 +80,14 @@ def down(
     """
     from macfleet.lab.down import down as run
 
-    stopped = run(directory, delete=delete)
+    folder = _folder(directory)
+    stopped = run(folder, delete=delete)
     said = f"{len(stopped)} Mac{'' if len(stopped) == 1 else 's'} stopped" if stopped else "nothing was running"
-    Output(quiet=quiet).answer(f"{said} in {directory.absolute()}{', all files removed' if delete else ''}")
+    Output(quiet=quiet).answer(f"{said} in {folder.absolute()}{', all files removed' if delete else ''}")
 
 
 @app.command("status")
-def status(directory: DirOption = DEFAULT_DIR, json: JsonOption = False) -> None:
+def status(directory: DirOption = None, json: JsonOption = False) -> None:
     """Show the simulated Macs, their cables, jobs, processes and faults.
 
     Example: `macfleet lab status --json`
@@ -78,7 +95,7 @@ def status(directory: DirOption = DEFAULT_DIR, json: JsonOption = False) -> None
     from macfleet.lab.status import status as run
 
     output = Output(json_wanted=json)
-    report = run(directory)
+    report = run(_folder(directory))
     if json:
         output.json(report)
     else:
@@ -109,17 +126,18 @@ def _fault_names() -> list[str]:
 @app.command("fault")
 def fault(
     name: Annotated[str | None, typer.Argument(help="Which misfortune; without it, the list", autocompletion=_fault_names)] = None,
-    mac: Annotated[str | None, typer.Option("--mac", "-m", help="On which Mac")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Which cable: the Thunderbolt port at this Mac")] = None,
+    where: Annotated[
+        str | None, typer.Argument(metavar="MAC[:PORT]", help="On which Mac, and for a cable at which of its Thunderbolt ports")
+    ] = None,
     job: Annotated[
         str | None, typer.Option("--job", help="Which launchd jobs, for worker-killed and worker-frozen; wildcards allowed")
     ] = None,
     on_reboot: Annotated[bool, typer.Option("--on-reboot", help="For mac-down: only from the next restart on")] = False,
-    directory: DirOption = DEFAULT_DIR,
+    directory: DirOption = None,
 ) -> None:
     """Break something on one simulated Mac; without a name, list what can be broken.
 
-    Example: `macfleet lab fault cable-out --mac studio-2 --port 3`
+    Example: `macfleet lab fault cable-out studio-2:3`
     """
     from macfleet.core.errors import RequestError
     from macfleet.lab.faults import FAULTS, WORKERS, FaultOptions, break_mac, find_fault
@@ -129,9 +147,12 @@ def fault(
         for each in FAULTS:
             output.answer(f"{each.name:<18}{each.meaning}")
         return
-    if mac is None:
-        raise RequestError(f"on which Mac? {find_fault(name).meaning}", hint=f"macfleet lab fault {name} --mac studio-2")
-    said = break_mac(directory, name, mac, FaultOptions(port, on_reboot, job or WORKERS))
+    if where is None:
+        raise RequestError(f"on which Mac? {find_fault(name).meaning}", hint=f"macfleet lab fault {name} studio-2")
+    mac, _, port = where.partition(":")
+    if port and not port.isdecimal():
+        raise RequestError(f'"{where}" names no port; write the number of the Thunderbolt port, as in "{mac}:2"')
+    said = break_mac(_folder(directory), name, mac, FaultOptions(int(port) if port else None, on_reboot, job or WORKERS))
     output.answer(f"{mac}: {said}")
 
 
@@ -139,7 +160,7 @@ def fault(
 def heal(
     names: Annotated[list[str] | None, typer.Argument(help="Which faults; without it, all", autocompletion=_fault_names)] = None,
     mac: Annotated[list[str] | None, typer.Option("--mac", "-m", help="Only on this Mac; repeat for more")] = None,
-    directory: DirOption = DEFAULT_DIR,
+    directory: DirOption = None,
 ) -> None:
     """Mend what was broken: the faults named, or all of them.
 
@@ -148,7 +169,7 @@ def heal(
     from macfleet.lab.faults import heal as run
 
     output = Output()
-    healed = run(directory, names or (), mac or ())
+    healed = run(_folder(directory), names or (), mac or ())
     for line in healed:
         output.answer(f"healed  {line}")
     if not healed:
