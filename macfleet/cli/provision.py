@@ -73,7 +73,7 @@ def provision(
     if json:
         session.output.json(report.as_json())
     else:
-        _answer(session.output, report)
+        _answer(session.output, report, with_changes=dry_run or quiet)  # else the plan has just shown them
     raise typer.Exit(report.exit_code)
 
 
@@ -95,12 +95,12 @@ def _show(say: Callable[[str], None], report: Provision) -> None:
             last_task = task
 
 
-def _answer(output: Output, report: Provision) -> None:
+def _answer(output: Output, report: Provision, *, with_changes: bool) -> None:
     width = column_width([mac.mac for mac in report.macs])
     for mac in report.macs:
-        counted = f"{len(mac.changes)} changes" if mac.changes else ""
+        counted = f"{len(mac.changes)} change{'s' * (len(mac.changes) != 1)}" if mac.changes else ""
         output.mac_line(mac.mac, mac.outcome, counted, width=width, duration_s=mac.duration_s)
-        for _, change in mac.changes:
+        for _, change in mac.changes if with_changes else ():
             output.answer(f"  {change.line()}")
         for task, reason in (*mac.notes, *mac.unknown):
             output.answer(f"  {task}: {reason}")

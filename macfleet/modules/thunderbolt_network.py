@@ -91,6 +91,7 @@ def _bridges(facts: Facts) -> Iterator[Change]:
 
 def _cables(mac: Mac, network: IPv4Network, cabling: Cabling, facts: Facts) -> Iterator[Difference]:
     given = addresses(cabling, network)
+    yield from _stale(mac, given, facts)
     hardware_ports: Mapping[int, HardwarePort] = {
         port.receptacle: port for port in _known(facts[networksetup.HARDWARE_PORTS]) if port.receptacle is not None
     }
@@ -108,6 +109,22 @@ def _cables(mac: Mac, network: IPv4Network, cabling: Cabling, facts: Facts) -> I
     for cable in cabling.dangling:
         if cable.end.mac == mac.name:
             yield Unsupported(f"{cable.end} leads to a Mac that did not answer or is not in the inventory: no address for this cable")
+
+
+def _stale(mac: Mac, given: Mapping[End, tuple[str, str, str]], facts: Facts) -> Iterator[Change]:
+    """A cable that moved to another port of this Mac takes its address along: the old port's service must give it up first.
+
+    A service whose cable is merely out keeps its address: plugged in again, the cable works at once.
+    """
+    wanted = {given[end][0]: end.receptacle for end in given if end.mac == mac.name}
+    for receptacle in _receptacles(mac):
+        service = service_name(receptacle)
+        if not _is_enabled(_known(facts[networksetup.SERVICES]), service):
+            continue
+        info = facts[networksetup.service_info(service)]
+        if not isinstance(info, Unknown) and info.ip is not None and wanted.get(info.ip, receptacle) != receptacle:
+            give_up = networksetup.set_service_enabled(service, False)
+            yield Change(f'network service "{service}"', f"has {info.ip} of Thunderbolt {wanted[info.ip]}", "off", (give_up,))
 
 
 def _address(end: End, port: HardwarePort, ip: str, mask: str, facts: Facts) -> Change | None:

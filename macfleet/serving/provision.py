@@ -116,6 +116,7 @@ def run(provisioning: Provisioning, fleet: Fleet, plans: Report[MacPlan], journa
     """Apply the plans under the fleet lock, and write down what was done. Raises LockHeld before anything is changed."""
     shown = plans.values()
     macs = [mac for mac in fleet.macs if mac.name in shown and shown[mac.name].changes]
+    journal.write("provision-begun", macs={mac.name: len(shown[mac.name].changes) for mac in macs})  # all there is after a Ctrl-C
     with fleet_lock(fleet, "provision", macs):
         results = provisioning.apply(plans)
     for outcome in results:

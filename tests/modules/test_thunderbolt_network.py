@@ -57,6 +57,24 @@ def test_a_service_that_is_off_is_switched_on():
     assert done == ["studio-1 Thunderbolt 2 (en3) service off → 10.55.0.5/30"]
 
 
+def test_a_cable_that_moved_takes_its_address_along():
+    here, around = cabled()
+    here.services["macfleet Thunderbolt 3"] = {"device": "en4", "ip": "10.55.0.5", "mask": "255.255.255.252"}
+
+    done, left = play(here, TASK, around=around)
+
+    assert 'network service "macfleet Thunderbolt 3" has 10.55.0.5 of Thunderbolt 2 → off' in done
+    assert left.is_as_wanted
+
+
+def test_the_address_of_a_cable_that_is_merely_out_stays():
+    here, around = cabled()
+    play(here, TASK, around=around)
+    here.peers = {}
+
+    assert plan(here, TASK).changes == ()
+
+
 def test_a_cable_to_a_silent_mac_is_said_and_stops_nothing():
     here, _ = cabled()
 
