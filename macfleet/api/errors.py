@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: Python itself writes an exception's traceback
 class ApiError(Exception):
     """An HTTP status and an OpenAI error object. `param` names the field at fault, `code` is for programs."""
 
@@ -69,6 +69,10 @@ def prompt_too_long(prompt_tokens: int, context_tokens: int, param: str) -> ApiE
     return invalid(message, param=param, code="context_length_exceeded")
 
 
+def empty_prompt(param: str) -> ApiError:
+    return invalid("The prompt has no tokens: there is nothing to go on from.", param=param, code="empty_prompt")
+
+
 def queue_full(waiting: int, retry_after_s: int) -> ApiError:
     message = f"All places are taken and {waiting} requests wait already; try again in {retry_after_s} s."
     return ApiError(429, message, kind="rate_limit_error", code="queue_full", retry_after_s=retry_after_s)
@@ -80,7 +84,8 @@ def not_ready(why: str, retry_after_s: int = 5) -> ApiError:
 
 def interrupted(why: str, delivered_tokens: int) -> ApiError:
     """A request that had begun. Nothing more of it will come; asking again is safe."""
-    message = f"The answer was interrupted after {delivered_tokens} tokens: {why}. Please send the request again."
+    after = "1 token" if delivered_tokens == 1 else f"{delivered_tokens} tokens"
+    message = f"The answer was interrupted after {after}: {why}. Please send the request again."
     return ApiError(503, message, kind="service_unavailable", code="interrupted", retry_after_s=5)
 
 

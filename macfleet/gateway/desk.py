@@ -1,0 +1,183 @@
+"""Where requests are taken in, wait for a place, and get their tokens: admission and the request journal."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import math
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from macfleet.api.errors import ApiError, failed, interrupted, not_ready, queue_full
+from macfleet.engines.protocol import Cancel, Failed, Sampling, Submit, Token
+from macfleet.gateway.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_MOST_RETRY_S = 60
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One request from its arrival to its last token: everything that would be needed to ask again."""
+
+    id: str
+    prompt: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling
+    eos: tuple[int, ...]
+    arrived_at: float
+    submitted_at: float | None = None
+    first_token_at: float | None = None
+    delivered: list[int] = field(default_factory=list)
+    outcome: str | None = None  # how it ended; None while it is on its way
+    _events: asyncio.Queue[Token | ApiError] = field(default_factory=asyncio.Queue)
+
+    async def tokens(self) -> AsyncIterator[Token]:
+        """The tokens as they come, the last one with `finished`. Raises ApiError when no more can come."""
+        while True:
+            event = await self._events.get()
+            if isinstance(event, ApiError):
+                raise event
+            yield event
+            if event.finished is not None:
+                return
+
+    def put(self, event: Token | ApiError) -> None:
+        self._events.put_nowait(event)
+
+
+class Desk:
+    """Gives places in the pipeline to requests, in the order they came. Single-threaded: lives in the event loop."""
+
+    def __init__(self, concurrency: int, queue_limit: int, send: Callable[[Submit | Cancel], None], metrics: Metrics):
+        self._concurrency = concurrency
+        self._queue_limit = queue_limit
+        self._send = send
+        self._metrics = metrics
+        self._running: dict[str, Ticket] = {}
+        self._waiting: deque[Ticket] = deque()
+        self._usual_duration_s = 1.0
+        self._start = secrets.token_hex(4)  # ids stay unique over a restart of the gateway
+        self._numbers = itertools.count(1)
+        self.epoch: int | None = None  # None: the gang is not ready
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._running and not self._waiting
+
+    def enter(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, eos: Sequence[int]) -> Ticket:
+        """A place in the pipeline or in the queue; `leave` must follow, whatever happens. Raises ApiError if there is none."""
+        if self.epoch is None:
+            raise not_ready("the workers are being assembled")
+        if self.running >= self._concurrency and self.waiting >= self._queue_limit:
+            self._metrics.requests.labels("refused").inc()
+            raise queue_full(self.waiting, self._retry_after_s())
+        number = f"{self._start}-{next(self._numbers)}"
+        ticket = Ticket(number, tuple(prompt), max_tokens, sampling, tuple(eos), arrived_at=time.monotonic())
+        self._waiting.append(ticket)
+        self._fill()
+        return ticket
+
+    def leave(self, ticket: Ticket, outcome: str) -> None:
+        """The client has all it wanted, or is gone: its place is free for the next."""
+        if ticket.outcome is not None:
+            return
+        ticket.outcome = outcome
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+        # Not finished by the workers themselves: a stop string, a client that went away.
+        if self._running.pop(ticket.id, None) is not None:
+            self._send(Cancel(request=ticket.id))
+        self._count(ticket)
+        self._fill()
+
+    def token(self, token: Token) -> None:
+        """A token came in. One that is late, double or out of order must not reach a client."""
+        ticket = self._running.get(token.request)
+        if ticket is None or token.epoch != self.epoch:
+            return
+        if token.index != len(ticket.delivered):
+            self._give_up(ticket, failed(f"token {token.index} came where {len(ticket.delivered)} was due"))
+            return
+        if ticket.first_token_at is None:
+            ticket.first_token_at = time.monotonic()
+        ticket.delivered.append(token.token)
+        if token.finished is not None:
+            del self._running[ticket.id]
+            self._fill()
+        ticket.put(token)
+
+    def failed(self, message: Failed) -> None:
+        """The workers cannot go on with this one request."""
+        ticket = self._running.get(message.request)
+        if ticket is not None and message.epoch == self.epoch:
+            self._give_up(ticket, failed(message.error))
+
+    def interrupt(self, why: str) -> None:
+        """The gang is lost: nobody gets another token."""
+        self.epoch = None
+        for ticket in (*self._running.values(), *self._waiting):
+            ticket.put(interrupted(why, len(ticket.delivered)) if ticket.submitted_at else not_ready(why))
+        self._running.clear()
+        self._waiting.clear()
+
+    def open(self, epoch: int) -> None:
+        """The gang is ready; requests are answered from now on."""
+        self.epoch = epoch
+        self._fill()
+
+    def _fill(self) -> None:
+        while self.epoch is not None and self._waiting and self.running < self._concurrency:
+            ticket = self._waiting.popleft()
+            ticket.submitted_at = time.monotonic()
+            self._running[ticket.id] = ticket
+            self._send(
+                Submit(
+                    request=ticket.id,
+                    epoch=self.epoch,
+                    prompt=ticket.prompt,
+                    max_tokens=ticket.max_tokens,
+                    eos=ticket.eos,
+                    sampling=ticket.sampling,
+                )
+            )
+
+    def _give_up(self, ticket: Ticket, error: ApiError) -> None:
+        log.error("request failed", extra={"request": ticket.id, "error": str(error)})
+        ticket.put(error)
+
+    def _retry_after_s(self) -> int:
+        """When a place should be free for somebody who comes back, from how long requests took lately."""
+        expected_s = self._usual_duration_s * (self.waiting + 1) / self._concurrency
+        return max(1, min(_MOST_RETRY_S, math.ceil(expected_s)))
+
+    def _count(self, ticket: Ticket) -> None:
+        """Metrics and the log line of a request that is over. The log has counts and times, never text."""
+        now = time.monotonic()
+        metrics, written = self._metrics, len(ticket.delivered)
+        metrics.requests.labels(ticket.outcome).inc()
+        metrics.generation_tokens.inc(written)
+        if ticket.submitted_at is not None:
+            metrics.prompt_tokens.inc(len(ticket.prompt))
+            metrics.queue_s.observe(ticket.submitted_at - ticket.arrived_at)
+            metrics.request_s.observe(now - ticket.arrived_at)
+            self._usual_duration_s += 0.2 * (now - ticket.submitted_at - self._usual_duration_s)
+        if ticket.first_token_at is not None:
+            metrics.first_token_s.observe(ticket.first_token_at - ticket.arrived_at)
+            if written > 1:
+                metrics.per_token_s.observe((now - ticket.first_token_at) / (written - 1))
+        fields = {"request": ticket.id, "outcome": ticket.outcome, "prompt_tokens": len(ticket.prompt), "tokens": written}
+        log.info("request ended", extra={**fields, "duration_s": round(now - ticket.arrived_at, 3)})

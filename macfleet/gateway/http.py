@@ -1,0 +1,199 @@
+"""The HTTP face: OpenAI's endpoints, health, metrics, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from macfleet.api import errors
+from macfleet.api.errors import ApiError
+from macfleet.api.parse import parse_chat, parse_completion
+from macfleet.api.render import model_card, model_list
+from macfleet.api.request import Request
+from macfleet.gateway.answer import EventStream, Writer
+from macfleet.gateway.metrics import CONTENT_TYPE
+from macfleet.gateway.service import Service
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MOST_BODY_BYTES = 32 * 1024**2
+
+
+class ClientGone(Exception):
+    """Nobody waits for this answer any more."""
+
+
+class Face:
+    """The endpoints of one service."""
+
+    def __init__(self, service: Service):
+        self._service = service
+        # The tokenizer is not for several threads; and it must not stop the event loop over a long prompt.
+        self._tokenizing = ThreadPoolExecutor(1, "tokenize")
+
+    def app(self) -> Starlette:
+        guarded, admin = self._guarded, self._admin
+        routes = [
+            Route("/v1/chat/completions", guarded(self._chat), methods=["POST"]),
+            Route("/v1/completions", guarded(self._completion), methods=["POST"]),
+            Route("/v1/models", guarded(self._models), methods=["GET"]),
+            Route("/v1/models/{name:path}", guarded(self._model), methods=["GET"]),
+            Route("/health", self._health, methods=["GET"]),
+            Route("/metrics", self._metrics, methods=["GET"]),
+            Route("/admin/drain", admin(self._drain), methods=["POST"]),
+            Route("/admin/resume", admin(self._resume), methods=["POST"]),
+        ]
+        handlers: dict[Any, Any] = {
+            ApiError: _render_error,
+            HTTPException: _render_http_error,
+            ClientGone: _render_gone,
+            Exception: _render_bug,
+        }
+        return Starlette(routes=routes, exception_handlers=handlers)
+
+    async def _chat(self, http: HttpRequest) -> Response:
+        return await self._answer(http, parse_chat)
+
+    async def _completion(self, http: HttpRequest) -> Response:
+        return await self._answer(http, parse_completion)
+
+    async def _answer(self, http: HttpRequest, parse: Callable[[bytes], Request]) -> Response:
+        request = parse(await _body(http))
+        self._service.check_model(request.model)
+        self._service.check_open()
+        text = self._service.loaded_text()
+        prompt = await asyncio.get_running_loop().run_in_executor(self._tokenizing, text.prompt, request)
+        writer = Writer(self._service, request, self._service.enter(request, prompt))
+        return await self._stream(http, writer) if request.stream else await self._whole(http, writer)
+
+    async def _whole(self, http: HttpRequest, writer: Writer) -> Response:
+        async with writer:
+            return JSONResponse(await _unless_gone(http, writer.whole()))
+
+    async def _stream(self, http: HttpRequest, writer: Writer) -> Response:
+        """The status is decided when the first token is there: until then a failure is an honest HTTP error."""
+        try:
+            await _unless_gone(http, writer.begin())
+        except BaseException:
+            await writer.close()
+            raise
+        return EventStream(writer)
+
+    async def _models(self, http: HttpRequest) -> Response:
+        config = self._service.config
+        return JSONResponse(model_list(config.model, self._service.started_at, config.context_tokens))
+
+    async def _model(self, http: HttpRequest) -> Response:
+        config = self._service.config
+        self._service.check_model(http.path_params["name"])
+        return JSONResponse(model_card(config.model, self._service.started_at, config.context_tokens))
+
+    async def _health(self, http: HttpRequest) -> Response:
+        health = self._service.health()
+        return JSONResponse(health, 200 if health["state"] == "ready" else 503)
+
+    async def _metrics(self, http: HttpRequest) -> Response:
+        return Response(self._service.metrics.render(), headers={"content-type": CONTENT_TYPE})
+
+    async def _drain(self, http: HttpRequest) -> Response:
+        self._service.drain(True)
+        return JSONResponse(self._service.health())
+
+    async def _resume(self, http: HttpRequest) -> Response:
+        self._service.drain(False)
+        return JSONResponse(self._service.health())
+
+    def _guarded(self, endpoint: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """For clients with the key, if there is one."""
+
+        async def guarded(http: HttpRequest) -> Response:
+            self._check_key(http)
+            return await endpoint(http)
+
+        return guarded
+
+    def _admin(self, endpoint: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """For the operator: with the key, or from this Mac if there is none. Never for a page in a browser."""
+
+        async def admin(http: HttpRequest) -> Response:
+            self._check_key(http)
+            if "origin" in http.headers:
+                raise errors.forbidden("This is not for browsers.")
+            if self._service.config.api_key is None and not _is_loopback(http):
+                raise errors.forbidden("Without an API key this is only allowed from the gateway's own Mac.")
+            return await endpoint(http)
+
+        return admin
+
+    def _check_key(self, http: HttpRequest) -> None:
+        key = self._service.config.api_key
+        if key is None:
+            return
+        scheme, _, given = http.headers.get("authorization", "").partition(" ")
+        # In constant time: how long a wrong answer takes must not tell how much of the key was right.
+        right = hmac.compare_digest(given.strip().encode(), key.get_secret_value().encode())
+        if scheme.lower() != "bearer" or not right:
+            raise errors.wrong_key(was_given=bool(given))
+
+
+async def _body(http: HttpRequest) -> bytes:
+    body = bytearray()
+    async for part in http.stream():
+        body += part
+        if len(body) > MOST_BODY_BYTES:
+            raise errors.too_large(MOST_BODY_BYTES)
+    return bytes(body)
+
+
+async def _unless_gone(http: HttpRequest, work: Awaitable[T]) -> T:
+    """The work's result; when the client goes away first, the work is cancelled, so that its place is free at once."""
+    working, going = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(http))
+    try:
+        await asyncio.wait({working, going}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        for task in (working, going):
+            task.cancel()
+        await asyncio.gather(working, going, return_exceptions=True)
+
+
+async def _disconnected(http: HttpRequest) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _is_loopback(http: HttpRequest) -> bool:
+    return http.client is not None and ip_address(http.client.host).is_loopback
+
+
+async def _render_error(http: HttpRequest, error: ApiError) -> Response:
+    return JSONResponse(error.body(), error.status, error.headers())
+
+
+async def _render_http_error(http: HttpRequest, error: HTTPException) -> Response:
+    """Starlette's own: no such path, no such method."""
+    api_error = errors.wrong_method(http.method, http.url.path) if error.status_code == 405 else errors.not_found(http.url.path)
+    return await _render_error(http, api_error)
+
+
+async def _render_gone(http: HttpRequest, error: ClientGone) -> Response:
+    return Response(status_code=499)  # nginx's number for it; nobody reads this
+
+
+async def _render_bug(http: HttpRequest, error: Exception) -> Response:
+    # Starlette raises it again after this, so the log gets the traceback too.
+    return await _render_error(http, errors.failed("an error in the gateway; its log has more"))

@@ -1,0 +1,102 @@
+"""Text into the model's tokens and back: tokenizer, chat template and end marks from a model directory.
+
+By transformers, as mlx-lm does it, so that a prompt has the same tokens here as there; importing it takes more than a
+second, so it happens when a ModelText is loaded and not before. Decoding goes straight to the tokenizer below it:
+transformers' own `decode` imports mlx to look whether it was given an array.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from macfleet.api.errors import invalid
+from macfleet.api.request import Endpoint, Request
+from macfleet.core.errors import MacfleetError
+
+# OpenAI's defaults, for models whose generation_config.json has no opinion.
+_DEFAULTS = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
+
+
+class ModelText:
+    """A loaded tokenizer. Not for several threads at once: give it one thread."""
+
+    def __init__(self, tokenizer: Any, eos: Iterable[int], defaults: Mapping[str, Any]):
+        self._tokenizer = tokenizer
+        self._backend = tokenizer.backend_tokenizer
+        self.eos = tuple(sorted(eos))
+        self.sampling_defaults = defaults
+        self._vocabulary = max(tokenizer.get_vocab().values()) + 1
+
+    def prompt(self, request: Request) -> tuple[int, ...]:
+        """The tokens of a request's prompt. Raises ApiError when the template refuses the messages."""
+        if request.endpoint is Endpoint.CHAT:
+            return self._encode(self._conversation(request), add_special_tokens=False)  # the template has put them there
+        if isinstance(request.prompt, str):
+            return self._encode(request.prompt, add_special_tokens=True)
+        if any(token >= self._vocabulary for token in request.prompt):
+            raise invalid(f"Token ids of this model are below {self._vocabulary}.", param="prompt", code="invalid_value")
+        return request.prompt
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens, without the model's own marks."""
+        text: str = self._backend.decode(tokens, skip_special_tokens=True)
+        return text
+
+    def _conversation(self, request: Request) -> str:
+        from jinja2.exceptions import TemplateError
+
+        if not self._tokenizer.chat_template:
+            raise invalid("This model has no chat template; ask it at /v1/completions.", param="messages", code="no_chat_template")
+        try:
+            text: str = self._tokenizer.apply_chat_template(
+                [dict(message) for message in request.messages], tokenize=False, add_generation_prompt=True
+            )
+        except (TemplateError, TypeError, KeyError, ValueError) as error:
+            message = f"The model's chat template does not accept these messages: {error}."
+            raise invalid(message, param="messages", code="template_error") from error
+        return text
+
+    def _encode(self, text: str, add_special_tokens: bool) -> tuple[int, ...]:
+        return tuple(self._backend.encode(text, add_special_tokens=add_special_tokens).ids)
+
+
+def load_model_text(model_dir: Path) -> ModelText:
+    """Reads tokenizer and generation settings; never the network, never the weights. Raises MacfleetError."""
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
+    if not (model_dir / "config.json").is_file():
+        raise MacfleetError(f"{model_dir} has no config.json", hint="`macfleet deploy` stages the model anew")
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_dir)
+    except Exception as error:  # transformers raises whatever its parsers raise
+        raise MacfleetError(f"the tokenizer in {model_dir} cannot be loaded: {error}", hint="stage the model anew") from error
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise MacfleetError(f"{model_dir} has no tokenizer.json, and its {type(tokenizer).__name__} is not supported")
+    config, generation = (_read_json(model_dir / name) for name in ("config.json", "generation_config.json"))
+    return ModelText(tokenizer, _eos(tokenizer.eos_token_id, config, generation), _sampling_defaults(generation))
+
+
+def _eos(of_tokenizer: int | None, config: Mapping[str, Any], generation: Mapping[str, Any]) -> set[int]:
+    """Every token that ends an answer: mlx-lm's rule, or the two would not stop at the same place."""
+    configured = generation.get("eos_token_id") or config.get("eos_token_id") or []
+    tokens = {configured} if isinstance(configured, int) else set(configured)
+    return tokens if of_tokenizer is None else tokens | {of_tokenizer}
+
+
+def _sampling_defaults(generation: Mapping[str, Any]) -> dict[str, Any]:
+    """What the makers of the model recommend, where the client says nothing."""
+    said = {name: generation[name] for name in _DEFAULTS if isinstance(generation.get(name), int | float)}
+    return _DEFAULTS | said
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}  # generation_config.json is optional; config.json was read by transformers just now
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,188 @@
+"""One service as the gateway sees it: its gang, its requests and whether it may answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.core import Metric
+
+from macfleet.api.errors import empty_prompt, not_ready, prompt_too_long, unknown_model
+from macfleet.api.request import Request
+from macfleet.engines.protocol import Cancel, Failed, FromGateway, FromWorker, Sampling, Submit, Token
+from macfleet.gateway.config import GatewayConfig
+from macfleet.gateway.desk import Desk, Ticket
+from macfleet.gateway.gang import Gang, Phase, Seat, Turn, hear, tick
+from macfleet.gateway.metrics import Metrics, gang_gauges, gauge
+from macfleet.gateway.model_text import ModelText
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """Holds everything together; decisions are in `gang` and `desk`, sockets elsewhere."""
+
+    def __init__(self, config: GatewayConfig, send: Callable[[int, FromGateway], None]):
+        self.config = config
+        self.metrics = Metrics()
+        self.started_at = int(time.time())
+        self.text: ModelText | None = None  # until the tokenizer is loaded
+        self.is_draining = False
+        self._send = send
+        self._memory = _EpochMemory(config.state_dir / "epoch")
+        self.gang = Gang(tuple(_seat(seat.model_dump()) for seat in config.workers), epoch=self._memory.epoch)
+        self.desk = Desk(config.concurrency, config.queue_limit, self._to_first_rank, self.metrics)
+        self.metrics.observe(self._gauges)
+
+    def hear(self, message: FromWorker) -> None:
+        """A worker said something."""
+        match message:
+            case Token():
+                self.desk.token(message)
+            case Failed():
+                self.desk.failed(message)
+            case _:
+                self._take(hear(self.gang, message, time.monotonic()))
+
+    def tick(self) -> None:
+        """To be called a few times a second."""
+        self._take(tick(self.gang, time.monotonic(), self.config.heartbeat_timeout_s))
+
+    def enter(self, request: Request, prompt: tuple[int, ...]) -> Ticket:
+        """A place for the request. Raises ApiError: the prompt empty or too long, the queue full, the service not ready."""
+        room = self.config.context_tokens - len(prompt)
+        if not prompt:
+            raise empty_prompt(request.prompt_param)
+        if room < 1:
+            raise prompt_too_long(len(prompt), self.config.context_tokens, request.prompt_param)
+        self.check_open()
+        text = self.loaded_text()
+        # More than fits is not an error: the answer ends at the context with finish_reason "length".
+        wanted = min(request.max_tokens or room, room)
+        return self.desk.enter(prompt, wanted, _sampling(request, text), text.eos)
+
+    def check_model(self, name: str) -> None:
+        if name != self.config.model:
+            raise unknown_model(name, self.config.model)
+
+    def check_open(self) -> None:
+        if why := self.why_closed():
+            raise not_ready(why)
+
+    def loaded_text(self) -> ModelText:
+        if self.text is None:
+            raise not_ready("the tokenizer is being loaded", retry_after_s=2)
+        return self.text
+
+    def why_closed(self) -> str:
+        """Empty when requests are answered."""
+        if self.is_draining:
+            return "it is drained for maintenance"
+        return self.gang.why_not_ready() or ("" if self.text else "the tokenizer is being loaded")
+
+    def drain(self, draining: bool) -> None:
+        """Take no new requests; those that run or wait are finished."""
+        if draining != self.is_draining:
+            log.info("draining" if draining else "resumed", extra={"running": self.desk.running, "waiting": self.desk.waiting})
+        self.is_draining = draining
+
+    @property
+    def state(self) -> str:
+        return "draining" if self.is_draining else "loading" if self.text is None else self.gang.phase.value
+
+    def health(self) -> dict[str, Any]:
+        """The body of /health."""
+        now = time.monotonic()
+        return {
+            "state": self.state,
+            "reason": self.why_closed() or None,
+            "service": self.config.service,
+            "model": self.config.model,
+            "epoch": self.gang.epoch,
+            "running": self.desk.running,
+            "waiting": self.desk.waiting,
+            "workers": [_worker_health(seat, now) for seat in self.gang.seats],
+        }
+
+    def _take(self, turn: Turn) -> None:
+        """Makes the turn real: remember the epoch before anybody is told of it, end what is lost, tell the workers."""
+        before, self.gang = self.gang, turn.gang
+        for note in turn.notes:
+            log.info(note, extra={"epoch": turn.gang.epoch, "state": turn.gang.phase.value})
+        if turn.gang.epoch != before.epoch:
+            self._memory.remember(turn.gang.epoch)
+        if turn.interrupted is not None:
+            if before.phase is Phase.READY:
+                self.metrics.interruptions.inc()
+            self.desk.interrupt(turn.interrupted)
+        for rank, message in turn.sends:
+            self._send(rank, message)
+        if turn.gang.phase is Phase.READY and before.phase is not Phase.READY:
+            self.desk.open(turn.gang.epoch)
+
+    def _to_first_rank(self, message: Submit | Cancel) -> None:
+        self._send(0, message)
+
+    def _gauges(self) -> Iterable[Metric]:
+        yield gauge("macfleet_requests_running", "Requests in the pipeline", self.desk.running)
+        yield gauge("macfleet_requests_waiting", "Requests in the queue", self.desk.waiting)
+        yield gauge("macfleet_draining", "1 while new requests are refused for maintenance", self.is_draining)
+        yield from gang_gauges(self.gang, time.monotonic())
+
+
+def _seat(values: dict[str, Any]) -> Seat:
+    del values["public_key"]
+    return Seat(**values)
+
+
+def _sampling(request: Request, text: ModelText) -> Sampling:
+    """What the client said, then what the model's makers recommend."""
+    asked = {name: getattr(request.sampling, name) for name in text.sampling_defaults}
+    said = {name: value for name, value in asked.items() if value is not None}
+    seed = request.sampling.seed
+    return Sampling(
+        **{**text.sampling_defaults, **said},
+        seed=None if seed is None else seed % 2**64,
+        frequency_penalty=request.sampling.frequency_penalty,
+        presence_penalty=request.sampling.presence_penalty,
+        logit_bias=dict(request.sampling.logit_bias),
+    )
+
+
+def _worker_health(seat: Seat, now: float) -> dict[str, Any]:
+    return {
+        "rank": seat.rank,
+        "mac": seat.mac,
+        "layers": [seat.first_layer, seat.last_layer],
+        "state": "ready" if seat.is_ready else "connected" if seat.is_here else "lost" if seat.hello else "expected",
+        "pid": seat.hello.pid if seat.hello else None,
+        "version": seat.hello.version if seat.hello else None,
+        "weights_sha256": seat.hello.weights_sha256 if seat.hello else None,
+        "phase_s": seat.hello.phase_s if seat.hello else {},
+        "heard_s_ago": round(now - seat.heard_at, 2) if seat.hello else None,
+        "active": seat.beat.active if seat.beat else 0,
+        "busy_s": seat.beat.busy_s if seat.beat else None,
+        "rss_bytes": seat.beat.rss_bytes if seat.beat else None,
+    }
+
+
+class _EpochMemory:
+    """The last epoch, in a file: after a restart of the gateway an old frame must not look new."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        try:
+            self.epoch = max(int(path.read_text()), 0)
+        except (OSError, ValueError):
+            self.epoch = 0  # the workers' heartbeats correct it
+
+    def remember(self, epoch: int) -> None:
+        neighbour = self._path.with_suffix(".new")
+        try:
+            neighbour.write_text(f"{epoch}\n")
+            neighbour.replace(self._path)
+        except OSError as error:
+            log.warning("the epoch cannot be remembered", extra={"path": str(self._path), "error": str(error)})

@@ -1,0 +1,91 @@
+"""Health, metrics, drain and resume."""
+
+import asyncio
+
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+ASK = {"model": "tiny", "prompt": "Hello", "max_tokens": 9}
+
+
+async def test_health_says_who_is_there_without_a_key(gateway):
+    async with gateway(world=2) as running, running.worker(0), running.worker(1), running.http(key=None) as client:
+        await running.reach("ready")
+
+        response = await client.get("/health")
+
+    assert response.status_code == 200
+    body = response.json()
+    assert (body["state"], body["reason"], body["epoch"], body["running"]) == ("ready", None, 1, 0)
+    assert [(worker["rank"], worker["mac"], worker["layers"], worker["state"]) for worker in body["workers"]] == [
+        (0, "studio-1", [0, 4], "ready"),
+        (1, "studio-2", [4, 8], "ready"),
+    ]
+
+
+async def test_health_is_503_until_requests_are_answered(gateway):
+    async with gateway() as running, running.http(key=None) as client:
+        response = await client.get("/health")
+
+    assert response.status_code == 503
+    assert "studio-1" in response.json()["reason"]
+
+
+async def test_metrics_count_what_happened(gateway):
+    async with gateway() as running, running.worker(), running.http() as client:
+        await running.reach("ready")
+        await client.post("/v1/completions", json=ASK)
+        await client.post("/v1/completions", json=ASK | {"max_tokens": 1})
+
+        text = (await client.get("/metrics")).text
+
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert lines['macfleet_requests_total{outcome="stop"}'] == "1.0"
+    assert lines['macfleet_requests_total{outcome="length"}'] == "1.0"
+    assert lines["macfleet_prompt_tokens_total"] == "10.0"
+    assert lines["macfleet_generation_tokens_total"] == "7.0"
+    assert lines["macfleet_time_to_first_token_seconds_count"] == "2.0"
+    assert lines["macfleet_requests_running"] == lines["macfleet_requests_waiting"] == "0.0"
+    assert lines["macfleet_gang_ready"] == lines["macfleet_gang_epoch"] == "1.0"
+    assert lines['macfleet_worker_up{mac="studio-1",rank="0"}'] == "1.0"
+
+
+async def test_a_drained_service_finishes_what_runs_and_takes_nothing_new(gateway):
+    async with gateway() as running, running.worker(held=True) as worker, running.http() as client:
+        await running.reach("ready")
+        asking = asyncio.ensure_future(client.post("/v1/completions", json=ASK))
+        async with asyncio.timeout(20):
+            while not worker.submits:
+                await asyncio.sleep(0.01)
+
+        drained = await client.post("/admin/drain")
+        refused = await client.post("/v1/completions", json=ASK)
+        worker.go.set()
+        finished = await asking
+        await client.post("/admin/resume")
+        again = await client.post("/v1/completions", json=ASK)
+
+    assert (drained.status_code, drained.json()["state"], drained.json()["running"]) == (200, "draining", 1)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+    assert "drained" in refused.json()["error"]["message"]
+    assert (finished.status_code, again.status_code) == (200, 200)
+
+
+async def test_draining_wants_the_key(gateway):
+    async with gateway() as running, running.http(key="wrong") as client:
+        assert (await client.post("/admin/drain")).status_code == 401
+        assert (await running.health())["state"] != "draining"
+
+
+async def test_without_a_key_the_operator_is_whoever_is_on_this_mac(gateway):
+    async with gateway(api_key=None) as running, running.http(key=None) as client:
+        assert (await client.post("/admin/drain")).status_code == 200
+        assert (await client.post("/admin/resume")).status_code == 200
+
+
+async def test_a_page_in_a_browser_is_not_the_operator(gateway):
+    async with gateway(api_key=None) as running, running.http(key=None) as client:
+        response = await client.post("/admin/drain", headers={"origin": "http://evil.example"})
+
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
