@@ -7,9 +7,11 @@ from typing import Any
 
 from macfleet.core.change import Change, Diff, Difference
 from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.result import Result
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
-from macfleet.macos.files import file_state, make_directory
+from macfleet.macos.answers import says
+from macfleet.macos.files import FileState, file_state, make_directory, parse_stat
 from macfleet.modules.base import Surroundings
 from macfleet.modules.files import LOGIN, AbsolutePath, Mode, Owner, mode_and_owner_differ, owner_of
 
@@ -18,6 +20,18 @@ class DirectoryArgs(Strict):
     paths: tuple[AbsolutePath, ...]
     mode: Mode = "755"
     owner: Owner = "root:wheel"
+
+
+def directory_state(path: str) -> Fact[FileState | None]:
+    """What is at `path`, without a digest; None when nothing is."""
+    stat, _ = file_state(path).commands
+
+    def understand(results: Sequence[Result]) -> FileState | Unknown | None:
+        if results[0].ok:
+            return parse_stat(results[0].stdout)
+        return None if says(results[0], "No such file or directory") else Unknown(results[0].failure())
+
+    return Fact(f"directory {path}", (stat,), understand)
 
 
 class Directory:
@@ -31,7 +45,7 @@ directory:
 """
 
     def facts(self, args: DirectoryArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (LOGIN, *(file_state(path) for path in args.paths))
+        return (LOGIN, *(directory_state(path) for path in args.paths))
 
     def diff(self, args: DirectoryArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         login = facts[LOGIN]
@@ -42,7 +56,7 @@ directory:
 
 
 def _difference(mac: Mac, path: str, mode: str, owner: str, facts: Facts) -> Difference | None:
-    have = facts[file_state(path)]
+    have = facts[directory_state(path)]
     if isinstance(have, Unknown):
         return have
     differs = "absent" if have is None else ", ".join(mode_and_owner_differ(mode, owner, have))

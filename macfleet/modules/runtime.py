@@ -54,14 +54,15 @@ class RuntimeModule:
             case _:
                 before = "absent"
         after = f"{want.id} (Python {want.python}, macfleet {want.macfleet})"
-        return (Change("runtime", before, after, _install(mac, want, around.bundle)),)
+        linked = have.id if isinstance(have, Runtime) else None
+        return (Change("runtime", before, after, _install(mac, want, around.bundle, linked)),)
 
 
 def _wanted(python: str, bundle: Bundle) -> Runtime:
     return Runtime(bundle.id(python), python, __version__, bundle.lock_sha256, bundle.wheel_sha256)
 
 
-def _install(mac: Mac, want: Runtime, bundle: Bundle) -> tuple[Command, ...]:
+def _install(mac: Mac, want: Runtime, bundle: Bundle, before: str | None) -> tuple[Command, ...]:
     directory = f"{mac.paths.home}/runtimes/{want.id}"
     python, lock, wheel = f"{directory}/bin/python", f"{directory}/requirements.lock", f"{directory}/{bundle.wheel_name}"
     return (
@@ -71,11 +72,19 @@ def _install(mac: Mac, want: Runtime, bundle: Bundle) -> tuple[Command, ...]:
         # Every package is pinned by hash, so a Mac with several indexes may take it from whichever has it.
         _uv(mac, "pip", "sync", "--require-hashes", *_ANY_INDEX, "--python", python, lock, timeout_s=_DOWNLOAD_TIMEOUT_S),
         _uv(mac, "pip", "install", "--no-deps", "--python", python, wheel, timeout_s=120),
-        command(python, "-c", "import macfleet.worker, macfleet.gateway, macfleet.agent", timeout_s=60),
+        command(python, "-c", "import mlx.core, zmq, macfleet.worker", timeout_s=60),
         *write_file(f"{directory}/{FILE_NAME}", (json.dumps(want.as_json(), indent=2) + "\n").encode()),
         # -n: the link itself is replaced, not something made inside the directory it leads to.
         command("ln", "-sfn", directory, mac.paths.runtime, sudo=True, timeout_s=10),
+        _prune(mac, keep=[want.id, *([before] if before else [])]),
     )
+
+
+def _prune(mac: Mac, keep: Sequence[str]) -> Command:
+    """Runtimes are some GB each: the new one stays, and the one before it, which running workers still read from."""
+    names = [word for name in keep for word in ("!", "-name", name)]
+    folder = f"{mac.paths.home}/runtimes"
+    return command("find", folder, "-mindepth", "1", "-maxdepth", "1", "-type", "d", *names, "-exec", "rm", "-rf", "{}", "+", timeout_s=300)
 
 
 def _uv(mac: Mac, *arguments: str, timeout_s: float) -> Command:

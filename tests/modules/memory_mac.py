@@ -327,5 +327,12 @@ class MemoryMac:
             self.files[f"{words[-1]}/bin/python"] = Entry(b"python", "755")
         return ""
 
+    def _find(self, words, stdin, sudo):
+        kept = [words[at + 1] for at, word in enumerate(words) if word == "-name"]
+        self.files = {
+            path: entry for path, entry in self.files.items() if not path.startswith(f"{words[0]}/") or path.split("/")[4] in kept
+        }
+        return ""
+
     def _python(self, words, stdin, sudo):
         return ""

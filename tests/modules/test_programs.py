@@ -78,8 +78,8 @@ def test_a_runtime_is_linked_only_when_it_is_whole():
     [(_, change)] = plan(MemoryMac(), RUNTIME).changes
 
     programs = [" ".join(command.argv) for command in change.commands]
-    assert programs[-1].startswith("ln -sfn /opt/macfleet/runtimes/")
-    assert "runtime.json" in programs[-2]
+    assert programs[-2].startswith("ln -sfn /opt/macfleet/runtimes/")
+    assert "runtime.json" in programs[-3]
     assert any("--require-hashes" in program for program in programs)
     assert any("--no-deps" in program for program in programs)
 
@@ -99,6 +99,18 @@ def test_another_lock_is_another_runtime():
 
     assert change.before.startswith(BUNDLE.id("3.12"))
     assert change.after.startswith(newer.bundle.id("3.12"))
+
+
+def test_the_runtime_before_stays_and_older_ones_go():
+    memory, ids = MemoryMac(), []
+    for lock in (b"1", b"2", b"3"):
+        around = replace(AROUND, bundle=replace(BUNDLE, lock=lock))
+        play(memory, RUNTIME, around=around)
+        ids.append(around.bundle.id("3.12"))
+
+    there = {path.split("/")[4] for path in memory.files if path.startswith("/opt/macfleet/runtimes/")}
+
+    assert there == set(ids[1:])
 
 
 def test_a_runtime_whose_python_does_not_start_is_broken():
