@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import asyncssh
 
@@ -107,7 +108,8 @@ class Sshd:
             return
         popen = child.popen
         with contextlib.suppress(asyncssh.Error, OSError):
-            await process.redirect(stdin=popen.stdin, stdout=popen.stdout, stderr=popen.stderr)
+            stdin: Any = await _Stdin.of(popen)  # asyncssh asks for `read` too, and never calls it
+            await process.redirect(stdin=stdin, stdout=popen.stdout, stderr=popen.stderr)
             await process.stdout.drain()
             await process.stderr.drain()
         status = await asyncio.shield(child.ended)
@@ -125,6 +127,31 @@ class Sshd:
         return self._processes.spawn(
             (*limit, *shell), env=environment, cwd=str(home_of(self._state, self._dir.root)), stdin=pipe, stdout=pipe, stderr=pipe
         )
+
+
+class _Stdin:
+    """A child's stdin that loses nothing, and takes no offence when the child does not want it all.
+
+    A pipe given to `redirect` may lose its last bytes: when data and their end arrive while asyncio empties its buffer, its
+    `_write_ready` closes behind a buffer that has just been filled again (CPython 3.11, `# May append to buffer`).
+    """
+
+    def __init__(self, writer: asyncio.StreamWriter):
+        self._writer = writer
+
+    @classmethod
+    async def of(cls, popen: subprocess.Popen[bytes]) -> _Stdin:
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, popen.stdin)
+        return cls(asyncio.StreamWriter(transport, protocol, None, loop))
+
+    async def write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._writer.write(data)
+            await self._writer.drain()
+
+    async def close(self) -> None:
+        self._writer.close()
 
 
 class _Login(asyncssh.SSHServer):
