@@ -48,6 +48,10 @@ class Unreachable(MacfleetError):
     """The Mac could not be talked to: nobody knows what is true there."""
 
 
+class ConnectionRefused(Unreachable):
+    """The Mac is there but takes no SSH connection, or not yet."""
+
+
 class HostKeyMismatch(Unreachable):
     """The Mac shows another host key than the pinned one: nothing was sent to it."""
 

@@ -1,0 +1,194 @@
+"""The fleet lock: one operator changes a Mac at a time, and the other is told who it is.
+
+A directory on every Mac concerned, because mkdir either makes it or not, and because every operator's laptop sees the
+same Macs. It is kept over a reboot of the Mac; a lock whose owner died is broken by a person, by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import platform
+import secrets
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from macfleet.core.command import Command, command
+from macfleet.core.errors import CommandFailed, LockHeld, Unreachable
+from macfleet.core.outcome import Report
+from macfleet.core.result import Result
+from macfleet.core.units import format_duration
+from macfleet.fleet.connection import Connection
+from macfleet.fleet.expect import expect_ok
+from macfleet.fleet.fleet import Fleet
+from macfleet.inventory.mac import Mac
+
+HELD = 75  # EX_TEMPFAIL: come back later
+TRIES = 6
+PAUSE_S = 0.5
+
+_TAKE = f"""
+if mkdir "$1" 2>/dev/null; then
+  cat >"$1/owner.json" || {{ rm -r "$1"; exit 1; }}
+elif [ -d "$1" ]; then
+  exit {HELD}
+else
+  mkdir "$1"  # for what it says
+fi
+"""
+_RELEASE = 'if grep -q "$2" "$1/owner.json"; then rm -r "$1"; fi'
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who holds a Mac. `token` is that one run's own; `since` is the owner's time, in UTC."""
+
+    who: str
+    host: str
+    machine: str
+    pid: int
+    since: str
+    purpose: str
+    token: str
+
+    @classmethod
+    def parse(cls, text: str) -> Lock | None:
+        """None when the text is not (yet) a lock: its owner has made the directory and is about to write."""
+        try:
+            return cls(**json.loads(text))
+        except (json.JSONDecodeError, TypeError):
+            return None
+
+    def is_left_behind(self, by: Lock) -> bool:
+        """Whether its owner was a process of this very machine and is gone: killed, or the machine crashed."""
+        return (self.host, self.machine, self.who) == (by.host, by.machine, by.who) and not _is_alive(self.pid)
+
+    def sentence(self, now: float) -> str:
+        started = datetime.fromisoformat(self.since)
+        ago = format_duration(max(0.0, now - started.timestamp()))
+        return f"{self.who} on {self.host} (process {self.pid}): {self.purpose}, since {started.astimezone():%H:%M:%S}, {ago} ago"
+
+
+@contextlib.contextmanager
+def fleet_lock(fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None) -> Iterator[Report[Lock]]:
+    """Holds every Mac that answers while the block runs; a Mac that cannot be reached is an error in the report, not locked.
+
+    Raises LockHeld when somebody else holds one of them: then none is held by us. Released at the end of the block, also
+    after Ctrl-C; who loses the line to a Mac leaves its lock there.
+    """
+    chosen = fleet.macs if macs is None else tuple(macs)
+    mine = _own_lock(fleet, purpose)
+    try:
+        yield _take_all(fleet, chosen, mine)
+    finally:
+        _release(fleet, chosen, mine)
+
+
+def read_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock | None]:
+    """Who holds each Mac; None where nobody does."""
+    return fleet.each(lambda mac, connection: _holder(connection.read([_ask(mac)])[0]), macs=macs, doing="reading the lock")
+
+
+def break_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock | None]:
+    """Takes the lock away whoever holds it; the report says who that was."""
+
+    def break_one(mac: Mac, connection: Connection) -> Lock | None:
+        asked, removed = connection.run([_ask(mac), command("rm", "-rf", _path(mac), sudo=True)])
+        expect_ok(mac, [removed])
+        return _holder(asked)
+
+    return fleet.each(break_one, macs=macs, doing="breaking the lock")
+
+
+def _take_all(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> Report[Lock]:
+    """All or none. Two who start in the same moment: who got the first contested Mac goes on, the other gives way."""
+    for attempt in range(TRIES):
+        report = fleet.each(lambda mac, connection: _take(fleet, mac, connection, mine), macs=macs, doing="taking the lock")
+        others = {name: error for name, error in report.errors().items() if not isinstance(error, Unreachable)}
+        if not others:
+            return report
+        first_is_mine = next(outcome.ok for outcome in report if not isinstance(outcome.error, Unreachable))
+        is_contest = all(isinstance(error, LockHeld) for error in others.values())
+        if not (first_is_mine and is_contest) or attempt == TRIES - 1:
+            raise next(iter(others.values()))
+        fleet.clock.sleep(PAUSE_S)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _take(fleet: Fleet, mac: Mac, connection: Connection, mine: Lock) -> Lock:
+    holder = _try_to_take(mac, connection, mine)
+    if holder is not None and holder.is_left_behind(mine):
+        expect_ok(mac, connection.run([_remove(mac, holder)]))
+        holder = _try_to_take(mac, connection, mine)
+    if holder is None or holder == mine:
+        return mine
+    raise LockHeld(
+        "somebody else is changing this Mac",
+        mac=mac.name,
+        truths=(holder.sentence(fleet.clock.now()), "nothing was changed"),
+        hint="wait until that run is over; if its process is dead, `macfleet lock break` removes what it left",
+    )
+
+
+def _try_to_take(mac: Mac, connection: Connection, mine: Lock) -> Lock | None:
+    """None when it is ours now, else who has it; one trip either way."""
+    made, taken, asked = connection.run(
+        [
+            command("mkdir", "-p", mac.paths.state, sudo=True),
+            Command(("sh", "-c", _TAKE, "sh", _path(mac)), stdin=json.dumps(asdict(mine)).encode(), sudo=True),
+            _ask(mac),
+        ]
+    )
+    expect_ok(mac, [made])
+    if taken.exit_status == HELD:
+        return _holder(asked) or _NOBODY_YET
+    expect_ok(mac, [taken])
+    return None
+
+
+def _release(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> None:
+    # Its report is not looked at: a Mac that is gone by now was reported by the run itself, and the next one says who holds it.
+    fleet.each(lambda mac, connection: connection.run([_remove(mac, mine)]), macs=macs, doing="releasing the lock")
+
+
+def _remove(mac: Mac, lock: Lock) -> Command:
+    return command("sh", "-c", _RELEASE, "sh", _path(mac), lock.token, sudo=True)
+
+
+def _ask(mac: Mac) -> Command:
+    return command("cat", f"{_path(mac)}/owner.json", sudo=True)
+
+
+def _holder(asked: Result) -> Lock | None:
+    if asked.ok:
+        return Lock.parse(asked.stdout) or _NOBODY_YET
+    if "No such file" in asked.stderr:
+        return None
+    raise CommandFailed(asked.failure())
+
+
+def _path(mac: Mac) -> str:
+    return f"{mac.paths.state}/lock"
+
+
+def _own_lock(fleet: Fleet, purpose: str) -> Lock:
+    since = datetime.fromtimestamp(fleet.clock.now(), UTC).isoformat(timespec="seconds")
+    return Lock(getpass.getuser(), platform.node(), f"{uuid.getnode():x}", os.getpid(), since, purpose, secrets.token_hex(8))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# Between mkdir and the writing of its file a lock has no name; a crash in between leaves it so.
+_NOBODY_YET = Lock("somebody", "an unknown machine", "", 0, datetime.fromtimestamp(0, UTC).isoformat(), "it does not say what", "-")

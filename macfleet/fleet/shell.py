@@ -1,0 +1,132 @@
+"""The shell side of a framed script: functions for POSIX sh that start, time, stop and frame commands.
+
+Runs in the `sh` of a fresh Mac (bash 3.2) and in dash (a lab on Debian): no `timeout`, no Python, no arrays, no `wait -n`.
+A command costs one fork. Around a whole script there are three more: a ticker (`sleep` in a loop, it stands in for
+`timeout`), and a `cat` on stdin that ends with the line, so that a command does not outlive its operator.
+
+File descriptors: 3 and 4 are where a command's stdout and stderr go, 5 is the line's stdin. The shell's own stderr is
+/dev/null: bash would write "Terminated: 15" between the answers.
+"""
+
+# What the variables mean: n nonce, i index, p pid, t ticks that the command has run, over = it was told to stop.
+FUNCTIONS = r"""
+mf_say() { printf '%s\n' "$n $1" >&3; printf '%s\n' "$n $1" >&4; }
+mf_signal() {
+  # Not `kill -TERM --`: dash takes the dashes for a number.
+  kill -s "$1" -- -"$p" || kill -s "$1" "$p"
+  # What sudo has started is root's, and only root may signal it.
+  if [ "$root" ]; then sudo -n kill -s "$1" -- -"$p" </dev/null >/dev/null 3>&- 4>&- 5>&- & fi
+}
+mf_gone() {
+  trap '' ALRM HUP PIPE # dash would run the next tick inside of this one
+  if [ "$p" ]; then mf_signal TERM; sleep 1; mf_signal KILL; fi
+  if [ "$d" ] && [ -z "$lane" ]; then rm -rf "$d"; fi
+  exit 1
+}
+mf_tick() {
+  ticked=1
+  t=$((t + 1))
+  kill -s 0 "$line" || mf_gone
+  if [ "$limit" -gt 0 ]; then
+    if [ "$t" -eq "$limit" ]; then over=timeout; mf_signal TERM; fi
+    if [ "$t" -eq $((limit + grace)) ]; then mf_signal KILL; fi
+  fi
+}
+mf_feed() {
+  case $coding in
+    base64) printf %s "$payload" | base64 -d ;;
+    *) printf %s "$payload" ;;
+  esac
+}
+# Each command is the leader of its own process group, so that all it has started ends with it.
+mf_start() {
+  case $own$coding in
+    job) { exec "$@"; } </dev/null >&3 2>&4 3>&- 4>&- 5>&- & ;;
+    job*) { mf_feed | "$@" >&3 2>&4 3>&- 4>&- 5>&-; } & ;;
+    setsid) setsid "$@" </dev/null >&3 2>&4 3>&- 4>&- 5>&- & ;;
+    *) mf_feed | setsid "$@" >&3 2>&4 3>&- 4>&- 5>&- & ;;
+  esac
+  p=$!
+}
+mf_run() {
+  i=$1 limit=$2 root=$3
+  shift 3
+  # With lanes, whoever can make the file has the command: O_EXCL by noclobber, no process needed.
+  if [ "$lane" ]; then true >"$d/$i.taken" || return 0; fi
+  t=0 over=done
+  if command -v "$1" >/dev/null; then
+    mf_start "$@"
+    while :; do
+      ticked=
+      wait "$p"
+      s=$?
+      # 142 is 128 + SIGALRM: a tick woke the shell. 14 is ALRM on macOS and on Linux; USR1 would differ.
+      [ "$ticked" ] && [ "$s" -eq 142 ] || break
+      if [ "$limit" -gt 0 ] && [ "$t" -gt $((limit + 2 * grace)) ]; then over=stuck; break; fi
+    done
+  else
+    s=127
+    printf '%s: command not found\n' "$1" >&4
+  fi
+  p=
+  mf_say "$i $s $over $t"
+  [ "$stop" ] || return 0
+  [ "$s" -eq 0 ] && [ "$over" = "done" ] || mf_end
+}
+mf_end() {
+  mf_say end
+  kill "$ticker" "$line"
+  exit 0
+}
+mf_ticker() {
+  while sleep "$tick" && kill -s 0 "$$"; do kill -s ALRM $1; done </dev/null >/dev/null 3>&- 4>&- 5>&-
+}
+mf_one_by_one() {
+  trap mf_tick ALRM
+  mf_ticker "$$" &
+  ticker=$!
+  mf_commands
+  mf_end
+}
+mf_lane() {
+  lane=$1
+  exec 3>"$d/$1.out" 4>"$d/$1.err"
+  trap mf_tick ALRM
+  trap mf_gone HUP PIPE
+  mf_say begin
+  set -C
+  if [ "$own" = job ]; then set -m; fi
+  mf_commands
+  exit 0
+}
+mf_side_by_side() {
+  d=$(mktemp -d "${TMPDIR:-/tmp}/macfleet.XXXXXX") || { d= ; mf_one_by_one; }
+  trap '' ALRM
+  pids=
+  for k in $lanes; do
+    mf_lane "$k" &
+    pids="$pids $!"
+  done
+  mf_ticker "$pids" &
+  ticker=$!
+  for k in $pids; do wait "$k"; done
+  cat "$d"/*.out >&3
+  cat "$d"/*.err >&4
+  rm -rf "$d"
+  d=
+  mf_end
+}
+exec 5<&0 </dev/null 3>&1 4>&2 2>/dev/null
+trap mf_gone HUP PIPE TERM INT
+export PATH LC_ALL
+LC_ALL=C p= d= lane= coding= payload=
+cat <&5 >/dev/null 3>&- 4>&- 5>&- &
+line=$!
+# dash has job control only on a terminal (and says so only outside of subshells); where dash is, util-linux is too.
+set -m
+case $- in
+  *m*) own=job ;;
+  *) own=setsid ;;
+esac
+mf_say begin
+"""

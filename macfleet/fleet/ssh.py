@@ -1,0 +1,312 @@
+"""SSH lines to Macs. The only file that knows fabric and paramiko.
+
+fabric reads the operator's own configuration (~/.ssh/config: HostName, User, IdentityFile, ProxyJump, ProxyCommand). Its
+`run` is not used: Invoke polls every 10 ms, and a channel for every command costs a round trip. What is said over the
+line is in `remote.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import fabric
+import paramiko
+
+from macfleet.core.errors import HostKeyMismatch, HostKeyUnknown, MacfleetError, RequestError
+from macfleet.fleet.refusal import Refusal, Stage, explain
+from macfleet.fleet.remote import OnResult, RemoteConnection
+from macfleet.inventory.mac import Mac, SshSettings
+
+OPEN_CHANNEL_S = 20.0
+# paramiko puts aes128-ctr first; GCM copies 1.3 to 1.5 times as fast.
+CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+SYSTEM_KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
+
+
+def open_connection(mac: Mac, ssh: SshSettings, *, on_result: OnResult | None = None) -> RemoteConnection:
+    """A connection to one Mac. For many Macs a `Dialer` reads keys and configuration once."""
+    return Dialer(ssh).open(mac, on_result=on_result)
+
+
+def scan_host_key(mac: Mac, ssh: SshSettings | None = None) -> tuple[str, str, str]:
+    """(type, base64, SHA-256 fingerprint) of the host key that the Mac shows now. Nothing vouches for it."""
+    return Dialer(ssh or SshSettings()).scan(mac)
+
+
+class Dialer:
+    """What all connections of a run share: the operator's SSH configuration, the key, the pinned host keys."""
+
+    def __init__(self, ssh: SshSettings, *, config: fabric.Config | None = None):
+        # What paramiko has to say arrives as exceptions; its log would land on the operator's terminal.
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
+        self._ssh = ssh
+        self._config = config or fabric.Config()
+        self._key = _load_key(ssh.key) if ssh.key else None
+        self._pinned = _load_known_hosts(ssh.known_hosts)
+
+    def open(self, mac: Mac, *, on_result: OnResult | None = None) -> RemoteConnection:
+        """Raises one of the `Unreachable` family. TCP, SSH's handshake and the login may each take the connect timeout."""
+        line = self._dial(mac, _PinnedKeys(mac, self._pinned, self._ssh.known_hosts))
+        return RemoteConnection(mac, SshLine(line), on_result=on_result)
+
+    def scan(self, mac: Mac) -> tuple[str, str, str]:
+        try:
+            self._dial(mac, _SeenKey())
+        except _Seen as seen:
+            return seen.key.get_name(), seen.key.get_base64(), str(seen.key.fingerprint)
+        raise AssertionError("the policy ends every connection at its host key")
+
+    def _dial(self, mac: Mac, policy: paramiko.MissingHostKeyPolicy) -> fabric.Connection:
+        # Port 22 is the inventory's default; said by nobody, ~/.ssh/config may say another.
+        line = fabric.Connection(mac.address, mac.user or None, mac.port if mac.port != 22 else None, config=self._config)
+        for hop in _hops(line):
+            self._prepare(hop, policy)
+        start = time.monotonic()
+        try:
+            line.open()
+        except BaseException as error:
+            refusal = self._refusal(mac, line, error, time.monotonic() - start)
+            _close(line)
+            if isinstance(error, MacfleetError | _Seen) or not isinstance(error, Exception):
+                raise
+            raise explain(refusal) from error
+        return line
+
+    def _refusal(self, mac: Mac, line: fabric.Connection, error: BaseException, took_s: float) -> Refusal:
+        hop = next((hop for hop in reversed(_hops(line)) if not _is_logged_in(hop)), line)
+        transport = hop.client.get_transport()
+        banner = transport.get_banner() if transport else None
+        return Refusal(
+            mac=mac.name,
+            place=f"{hop.host}:{hop.port}",
+            user=hop.user,
+            stage=_stage(transport),
+            error=error,
+            took_s=took_s,
+            timeout_s=self._ssh.connect_timeout_s,
+            banner=banner.decode(errors="replace") if banner else "",
+            key=str(self._ssh.key) if self._ssh.key else None,
+            is_line_up=bool(transport and transport.is_active()),
+        )
+
+    def _prepare(self, hop: fabric.Connection, policy: paramiko.MissingHostKeyPolicy) -> None:
+        """The same strictness for the Mac and for every jump host before it: fabric would add unknown keys silently."""
+        hop.client.set_missing_host_key_policy(policy)
+        hop.connect_timeout = self._ssh.connect_timeout_s
+        hop.connect_kwargs = {
+            "transport_factory": self._transport_factory(hop),
+            "banner_timeout": self._ssh.connect_timeout_s,
+            "auth_timeout": self._ssh.connect_timeout_s,
+            **self._identity(hop),
+        }
+
+    def _identity(self, hop: fabric.Connection) -> dict[str, Any]:
+        if self._key is not None:
+            return {"pkey": self._key, "allow_agent": False, "look_for_keys": False}
+        named = hop.ssh_config.get("identityfile", [])
+        # OpenSSH skips an IdentityFile that is not there; paramiko would raise.
+        return {"key_filename": [name for name in named if Path(name).expanduser().is_file()]}
+
+    def _transport_factory(self, hop: fabric.Connection) -> Callable[..., paramiko.Transport]:
+        pinned: Mapping[str, paramiko.PKey] = self._pinned.lookup(_known_name(hop.host, hop.port)) or {}
+
+        def make(sock: Any, **options: Any) -> paramiko.Transport:
+            transport = paramiko.Transport(_swift(sock), **options)
+            security = transport.get_security_options()
+            security.ciphers = CIPHERS
+            # Ask first for a key of a type that is pinned: a Mac has three.
+            security.key_types = sorted(security.key_types, key=lambda kind: _key_type(kind) not in pinned)
+            return transport
+
+        return make
+
+
+class SshLine:
+    """The `Line` of an open fabric connection: paramiko's failures become OSErrors."""
+
+    def __init__(self, line: fabric.Connection):
+        self._line = line
+        self._transport: paramiko.Transport = line.transport
+
+    def execute(self, command: str) -> paramiko.Channel:
+        try:
+            channel = self._transport.open_session(timeout=OPEN_CHANNEL_S)
+            channel.settimeout(OPEN_CHANNEL_S)
+            channel.exec_command(command)
+        except paramiko.SSHException as error:
+            raise OSError(str(error)) from error
+        return channel
+
+    def open_direct(self, host: str, port: int) -> paramiko.Channel:
+        try:
+            return self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=OPEN_CHANNEL_S)
+        except paramiko.SSHException as error:
+            raise ConnectionRefusedError(str(error)) from error
+
+    def ask(self) -> None:
+        # Every server answers it, if only with a refusal. paramiko's own keepalive wants no answer and so notices nothing.
+        self._transport.global_request("keepalive@openssh.com", wait=True)
+        if not self._transport.is_active():
+            raise EOFError("the connection is closed")
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._transport.is_active())
+
+    def close(self) -> None:
+        _close(self._line)
+
+
+class _PinnedKeys(paramiko.MissingHostKeyPolicy):
+    """Strict checking in one place: the client itself holds no keys, so every connection asks here."""
+
+    def __init__(self, mac: Mac, pinned: paramiko.HostKeys, file: Path | None):
+        self._mac, self._pinned = mac, pinned
+        self._file = str(file or SYSTEM_KNOWN_HOSTS[0])
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        pinned = self._pinned.lookup(hostname)
+        if not pinned:
+            raise self._unknown(hostname, key)
+        known = pinned.get(key.get_name())
+        if known is None or known.asbytes() != key.asbytes():
+            raise self._mismatch(hostname, key, known or next(iter(pinned.values())))
+
+    def _unknown(self, hostname: str, key: paramiko.PKey) -> HostKeyUnknown:
+        file = f"/etc/ssh/ssh_host_{_short_type(key)}_key.pub"
+        return HostKeyUnknown(
+            f"no host key is pinned for {hostname}",
+            mac=self._mac.name,
+            truths=(f"it shows {key.get_name()} {key.fingerprint}", "nothing was sent to it"),
+            hint=f"compare that with `ssh-keygen -lf {file}` on the Mac, then pin it: `{_keyscan(hostname, key)} >> {self._file}`",
+        )
+
+    def _mismatch(self, hostname: str, key: paramiko.PKey, known: paramiko.PKey) -> HostKeyMismatch:
+        return HostKeyMismatch(
+            f"the host key of {hostname} is not the pinned one: another machine answers there, or macOS was installed anew",
+            mac=self._mac.name,
+            truths=(
+                f"it shows {key.get_name()} {key.fingerprint}",
+                f"pinned is {known.get_name()} {known.fingerprint}",
+                "nothing was sent to it",
+            ),
+            hint=f"only if you know why it changed: `ssh-keygen -R '{hostname}' -f {self._file}`, "
+            f"then `{_keyscan(hostname, key)} >> {self._file}`",
+        )
+
+
+class _Seen(Exception):
+    def __init__(self, key: paramiko.PKey):
+        super().__init__("the host key was seen")
+        self.key = key
+
+
+class _SeenKey(paramiko.MissingHostKeyPolicy):
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        raise _Seen(key)
+
+
+class _SwiftSocket(socket.socket):
+    """Acknowledges at once what it receives.
+
+    sshd's Nagle waits for our delayed acknowledgement: 44 ms on the first channel of a connection. Linux forgets
+    TCP_QUICKACK after a while, so it is set again and again. macOS has no such option.
+    """
+
+    def recv(self, *args: Any) -> bytes:
+        data = super().recv(*args)
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
+
+
+def _swift(sock: Any) -> Any:
+    """Without TCP_NODELAY every channel waits 42 ms; paramiko sets no socket options. Jump hosts and proxies have no socket."""
+    if not isinstance(sock, socket.socket):
+        return sock
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not hasattr(socket, "TCP_QUICKACK"):
+        return sock
+    timeout = sock.gettimeout()
+    swift = _SwiftSocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
+    swift.settimeout(timeout)
+    return swift
+
+
+def _hops(line: fabric.Connection) -> list[fabric.Connection]:
+    """The connection, then the jump host before it, and the one before that."""
+    hops = [line]
+    while isinstance(hops[-1].gateway, fabric.Connection):
+        hops.append(hops[-1].gateway)
+    return hops
+
+
+def _stage(transport: paramiko.Transport | None) -> Stage:
+    if transport is None:
+        return Stage.TCP
+    return Stage.LOGIN if transport.initial_kex_done else Stage.HANDSHAKE
+
+
+def _close(line: fabric.Connection) -> None:
+    for hop in _hops(line):
+        transport = hop.client.get_transport()
+        if transport is not None and isinstance(transport.sock, socket.socket):
+            # paramiko's thread looks every 100 ms whether it was closed; it sees the end of its socket at once.
+            with contextlib.suppress(OSError):
+                transport.sock.shutdown(socket.SHUT_RDWR)
+        hop.client.close()  # fabric's own close forgets a connection that failed half-way
+
+
+def _is_logged_in(hop: fabric.Connection) -> bool:
+    transport = hop.client.get_transport()
+    return transport is not None and transport.is_authenticated()
+
+
+def _load_key(path: Path) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path)
+    except FileNotFoundError as error:
+        raise RequestError(f"the SSH key {path} does not exist", hint="check `ssh: key:` in the inventory") from error
+    except (TypeError, paramiko.PasswordRequiredException) as error:  # TypeError is how `cryptography` says it
+        raise RequestError(
+            f"the SSH key {path} is protected by a passphrase",
+            hint=f"load it into your agent (`ssh-add {path}`) and leave out `ssh: key:` in the inventory",
+        ) from error
+    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        raise RequestError(f"{path} is not a private SSH key: {error}", hint="check `ssh: key:` in the inventory") from error
+
+
+def _load_known_hosts(path: Path | None) -> paramiko.HostKeys:
+    keys = paramiko.HostKeys()
+    for file in (path,) if path else SYSTEM_KNOWN_HOSTS:
+        try:
+            keys.load(str(file.expanduser()))
+        except FileNotFoundError:
+            continue  # nobody is pinned there
+        except (OSError, ValueError, paramiko.hostkeys.InvalidHostKey) as error:
+            raise RequestError(f"the known hosts in {file} cannot be read: {error}", hint="check `ssh: known_hosts:`") from error
+    return keys
+
+
+def _known_name(host: str, port: int) -> str:
+    """How known_hosts calls a server."""
+    return host if port == 22 else f"[{host}]:{port}"
+
+
+def _key_type(algorithm: str) -> str:
+    """An RSA key signs by rsa-sha2-512 but is called ssh-rsa in known_hosts."""
+    return "ssh-rsa" if algorithm.startswith("rsa-") else algorithm
+
+
+def _short_type(key: paramiko.PKey) -> str:
+    return {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}.get(key.get_name(), "ecdsa")
+
+
+def _keyscan(hostname: str, key: paramiko.PKey) -> str:
+    host, _, port = hostname.removeprefix("[").partition("]:")
+    return f"ssh-keyscan -t {_short_type(key)} " + (f"-p {port} {host}" if port else host)
