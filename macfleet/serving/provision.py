@@ -13,6 +13,7 @@ from macfleet.core.change import Change
 from macfleet.core.errors import CommandFailed, MacfleetError, Unreachable
 from macfleet.core.fact import Fact, Facts
 from macfleet.core.outcome import Outcome, Report
+from macfleet.core.result import Result
 from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet, read_facts
 from macfleet.fleet.journal import Journal
@@ -26,6 +27,7 @@ from macfleet.serving.materials import Materials
 
 # A change may make another one visible (a program that was missing can now be asked), and so another round is needed.
 _MOST_ROUNDS = 5
+_LONG_LIST = 4
 
 
 @dataclass(frozen=True)
@@ -143,17 +145,26 @@ def _run(line: Connection, changes: Sequence[tuple[str, Change]], done: list[tup
             results = line.apply(change.commands)
         except Unreachable as error:
             return type(error)(str(error), mac=mac.name, truths=[*error.truths, *truths], hint=error.hint)
-        failed = next((result for result in results if not result.ok), None)
-        if failed is not None or len(results) < len(change.commands):
-            what = failed.failure() if failed else f"`{change.commands[len(results)]}` was not run"
-            return CommandFailed(f"{mac.name}: {change.what}: {what}", mac=mac.name, truths=truths)
+        if len(results) < len(change.commands) or not results[-1].ok:
+            return _failed(mac, change, results, truths)
         done.append((task, change))
     return None
 
 
+def _failed(mac: Mac, change: Change, results: Sequence[Result], truths: Sequence[str]) -> MacfleetError:
+    """What the program said comes first; which program that was, below."""
+    last = results[-1] if results else Result(change.commands[0], None, reason="was not run")
+    lines = (last.stderr.strip() or last.stdout.strip()).splitlines()
+    said = lines[-1].strip() if lines else last.failure()
+    ending = f"`{last.command}` {f'ended with {last.exit_status}' if last.exit_status is not None else last.reason}"
+    return CommandFailed(f"{mac.name}: {change.what}: {said}", mac=mac.name, truths=[ending, *truths])
+
+
 def _truths(done: Sequence[Change], interrupted: Change, waiting: Sequence[Change]) -> list[str]:
-    """What is true on a Mac whose plan stopped in the middle of `interrupted`."""
+    """What is true on a Mac whose plan stopped in the middle of `interrupted`. The plan was shown: a long list is not repeated."""
     truths = [f"done: {change.line()}" for change in done]
+    if len(done) > _LONG_LIST:
+        truths = [f"done: the first {len(done)} changes of its plan, up to {done[-1].what}"]
     truths.append(f"{interrupted.what} was {interrupted.before}, and may be half changed now")
     return truths + ([f"not begun: {', '.join(change.what for change in waiting)}"] if waiting else [])
 

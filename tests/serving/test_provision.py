@@ -124,8 +124,9 @@ def test_a_failing_change_stops_its_mac_only_and_says_what_is_true():
 
     assert [mac.outcome for mac in report.macs] == ["changed", "failed"]
     error = report.macs[1].error
-    assert "launchd dev.macfleet.agent" in error.what
-    assert "done: pmset sleep 1 → 0" in error.truths
+    assert error.what.startswith("studio-2: launchd dev.macfleet.agent: ")
+    assert any(truth.startswith("done: the first ") and truth.endswith("changes of its plan, up to runtime") for truth in error.truths)
+    assert "pmset sleep 1 → 0" in changes(report, "studio-2")
     assert error.truths[-1] == "launchd dev.macfleet.agent was absent, and may be half changed now"
 
 
