@@ -1,0 +1,160 @@
+"""One stage of any mlx-lm model, by wrapping its layers; no code per model.
+
+The model's own forward runs unchanged from embedding to head; what is not this stage's is replaced by something that passes on:
+
+    foreign layer → Skip (gives back what it got)          embedding on a later rank → Received (its input is already hidden states)
+    first own layer → Entry (its input := what was received)    last own layer → Exit (keeps its output; norm and head behind it
+                                                                are never evaluated, because MLX is lazy)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from macfleet.core.errors import MacfleetError
+
+
+class Stage:
+    """Layers `first` up to, not including, `last` of `model`, callable like the model itself.
+
+    The model is changed in place and serves nothing else afterwards.
+    """
+
+    def __init__(self, model: nn.Module, first: int, last: int):
+        self._model = model
+        inner = find_inner(model)
+        layers = inner.layers
+        if not 0 <= first < last <= len(layers):
+            raise MacfleetError(f"layers {first}..{last} are not in a model of {len(layers)}")
+        self.first, self.last = first, last
+        self.is_first, self.is_last = first == 0, last == len(layers)
+        self._layer_count = len(layers)
+        self._received, self._output = Passing(), Passing()
+        if not self.is_first:
+            layers[first] = Entry(layers[first], self._received)
+            inner.embed_tokens = Received(inner.embed_tokens)
+        if not self.is_last:
+            layers[last - 1] = Exit(layers[last - 1], self._output)
+        for index in [*range(first), *range(last, len(layers))]:
+            layers[index] = Skip(layers[index])
+
+    def __call__(self, inputs: mx.array, cache: list[Any]) -> mx.array:
+        """inputs: token ids [1, tokens] on the first stage, hidden states [1, tokens, d_model] behind it.
+
+        Result: logits [1, tokens, vocabulary] on the last stage, hidden states before it.
+        """
+        self._received.value = inputs
+        logits: mx.array = self._model(inputs, cache=cache)
+        return logits if self.is_last else self._output.take()
+
+    def make_cache(self) -> list[Any]:
+        """A cache for one request, of full length.
+
+        Models look at `cache[some fixed layer]` to make their masks, so a foreign place holds the cache of an own layer
+        of the same kind: its offset is right. Without one of its kind nobody here needs that mask.
+        """
+        from mlx_lm.models.cache import make_prompt_cache
+
+        cache = make_prompt_cache(self._model)
+        if len(cache) != self._layer_count:
+            raise MacfleetError(f"this model has {len(cache)} caches for {self._layer_count} layers; such a model cannot be split")
+        own = cache[self.first : self.last]
+        by_kind = {type(entry): entry for entry in reversed(own)}
+        return [entry if self.first <= index < self.last else by_kind.get(type(entry), entry) for index, entry in enumerate(cache)]
+
+    def own_cache(self, cache: list[Any]) -> list[Any]:
+        return cache[self.first : self.last]
+
+
+def find_inner(model: nn.Module) -> Any:
+    """The module whose `layers` list the model runs through: model.model, model.language_model.model, …"""
+    count = len(model.layers)
+    for _, module in model.named_modules():
+        layers = module.get("layers")
+        if isinstance(layers, list) and len(layers) == count and "embed_tokens" in module:
+            return module
+    raise MacfleetError(f"{type(model).__module__} keeps its layers where this version of macfleet does not find them")
+
+
+class Skip(nn.Module):  # type: ignore[misc]  # mlx.nn has no types
+    """A layer of another stage. It keeps the scalars that the model asks its layers for (is_linear, use_sliding)."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        for name, value in vars(layer).items():
+            if isinstance(value, (bool, int, float, str)) and not name.startswith("_"):
+                setattr(self, name, value)
+
+    def __call__(self, hidden: mx.array, *args: Any, **kwargs: Any) -> mx.array:
+        return hidden
+
+
+class _Wrapped(nn.Module):  # type: ignore[misc]
+    """Around one own layer. Every other attribute is the layer's own."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        # Not "_layer": mlx leaves names with an underscore out of parameters(), and the layer would stay unloaded.
+        self.wrapped = layer
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.get("wrapped"), name)
+
+
+class Entry(_Wrapped):
+    """The first own layer: whatever the model made of its input so far, it continues from what was received."""
+
+    def __init__(self, layer: nn.Module, received: Passing):
+        super().__init__(layer)
+        self.received = received
+
+    def __call__(self, _hidden: mx.array, *args: Any, **kwargs: Any) -> Any:
+        return self.wrapped(self.received.take(), *args, **kwargs)
+
+
+class Exit(_Wrapped):
+    """The last own layer: its output is the stage's."""
+
+    def __init__(self, layer: nn.Module, output: Passing):
+        super().__init__(layer)
+        self.output = output
+
+    def __call__(self, hidden: mx.array, *args: Any, **kwargs: Any) -> Any:
+        self.output.value = self.wrapped(hidden, *args, **kwargs)
+        return self.output.value
+
+
+@dataclass
+class Passing:
+    """Hidden states on their way in or out. A plain object: an array set on an nn.Module would become its parameter."""
+
+    value: mx.array | None = None
+
+    def take(self) -> mx.array:
+        value, self.value = self.value, None
+        if value is None:
+            raise MacfleetError("the model did not run its layers in the way that the split expects")
+        return value
+
+
+class Received(nn.Module):  # type: ignore[misc]
+    """In place of the embedding where hidden states arrive. A tied head still needs the embedding's weights: `as_linear`."""
+
+    def __init__(self, embedding: nn.Module):
+        super().__init__()
+        self.embedding = embedding
+
+    def __call__(self, hidden: mx.array) -> mx.array:
+        # A new array: gemma scales its embedding in place (`h *= scale`), which would change what was received.
+        return hidden + 0
+
+    def as_linear(self, hidden: mx.array) -> mx.array:
+        output: mx.array = self.embedding.as_linear(hidden)
+        return output
