@@ -1,0 +1,227 @@
+"""The thread that computes: takes events in order (what the gateway says, frames, a lost link) and drives the engine."""
+
+from __future__ import annotations
+
+import logging
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+
+from macfleet.core.errors import MacfleetError
+from macfleet.engines.protocol import Assemble, Broken, Cancel, FromGateway, FromWorker, Ready, Reset, Sampling, Submit
+from macfleet.worker.config import WorkerConfig
+from macfleet.worker.engine import Engine, Picked, Tensor
+from macfleet.worker.frames import Frame, Kind, text
+from macfleet.worker.link import Link, LinkDead, LinkLost
+from macfleet.worker.picked import read_picked, render_picked
+from macfleet.worker.scheduler import Scheduler, Step
+
+log = logging.getLogger("macfleet.worker")
+
+_ANSWERS = (Kind.FILLED, Kind.PICKED, Kind.FAILED)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The process ends: finish the step that runs and return."""
+
+
+Event = FromGateway | Frame | LinkLost | Stop
+Inbox = SimpleQueue[Event]
+
+
+class Runner:
+    """One rank of a gang, from `assemble` to `assemble`. Everything here happens on the thread that calls `run`.
+
+    `say` hands a message to the control plane. `busy_since` (monotonic seconds) and `active` are read by the heartbeat.
+    """
+
+    def __init__(self, config: WorkerConfig, engine: Engine, link: Link, inbox: Inbox, say: Callable[[FromWorker], None]):
+        self._config = config
+        self._engine = engine
+        self._link = link
+        self._inbox = inbox
+        self._say = say
+        self._slots: set[int] = set()
+        self._early: list[Frame] = []  # from a neighbour who heard of the new epoch before we did
+        self._link_deadline: float | None = None
+        self._is_linked = False
+        self._scheduler = self._new_scheduler(0)
+        self.epoch = 0
+        self.busy_since: float | None = None
+
+    @property
+    def active(self) -> int:
+        return self._scheduler.active if self._config.is_first else len(self._slots)
+
+    def run(self) -> None:
+        """Until Stop. Raises LinkDead when only a new process can link again."""
+        while True:
+            step = self._scheduler.next_step() if self._is_linked and self._inbox.empty() else None
+            if step is not None:
+                self._compute(self._frame_of(step))
+                continue
+            try:
+                event = self._inbox.get(timeout=self._patience())
+            except Empty:
+                self._give_up(f"no probe came from the previous rank within {self._config.link_deadline_s:g} s")
+                continue
+            if isinstance(event, Stop):
+                return
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Assemble():
+                self._assemble(event)
+            case Reset():
+                self._drop_all(event.epoch)
+            case Submit():
+                self._submit(event)
+            case Cancel():
+                self._scheduler.cancel(event.request)
+            case LinkLost():
+                if event.epoch in (None, self.epoch) and (self._is_linked or self._link_deadline is not None):
+                    self._give_up(event.error)
+            case Frame():
+                self._arrived(event)
+
+    # --- epochs
+
+    def _assemble(self, message: Assemble) -> None:
+        self._drop_all(message.epoch)
+        log.info("epoch %d: assembling", message.epoch)
+        if self._config.world == 1:
+            self._is_linked = True
+            self._say(Ready(rank=self._config.rank, epoch=self.epoch))
+            return
+        self._link_deadline = time.monotonic() + self._config.link_deadline_s
+        try:
+            self._link.assemble(message)
+        except LinkDead:
+            raise
+        except (MacfleetError, OSError) as error:
+            self._give_up(str(error))
+        early, self._early = self._early, []
+        for frame in early:
+            self._arrived(frame)
+
+    def _drop_all(self, epoch: int) -> None:
+        """No request survives; the weights do."""
+        for slot in self._slots:
+            self._engine.free(slot)
+        self._slots.clear()
+        self._scheduler = self._new_scheduler(epoch)
+        self.epoch = epoch
+        self._is_linked = False
+        self._link_deadline = None
+
+    def _give_up(self, reason: str) -> None:
+        """This epoch is over for us; the gateway decides about the next one."""
+        log.error("epoch %d is broken: %s", self.epoch, reason)
+        epoch = self.epoch
+        self._drop_all(epoch)
+        self._say(Broken(rank=self._config.rank, epoch=epoch, error=reason))
+        if not self._link.can_be_remade:
+            raise LinkDead(f"the link is dead ({reason}), and only a new process can link again", mac=self._config.mac)
+
+    def _patience(self) -> float | None:
+        return None if self._link_deadline is None else max(0.0, self._link_deadline - time.monotonic())
+
+    def _new_scheduler(self, epoch: int) -> Scheduler:
+        config = self._config
+        return Scheduler(
+            epoch=epoch,
+            concurrency=config.concurrency,
+            context_tokens=config.context_tokens,
+            chunk_tokens=config.prefill_chunk_tokens,
+            chunks_ahead=config.world + 1,
+        )
+
+    # --- requests, on rank 0
+
+    def _submit(self, submit: Submit) -> None:
+        if submit.epoch != self.epoch or not self._is_linked:
+            return
+        refused = self._scheduler.submit(submit)
+        if refused is not None:
+            self._say(refused)
+
+    def _frame_of(self, step: Step) -> Frame:
+        if step.kind is Kind.OPEN:
+            content = text(self._scheduler.sampling_of(step.slot).model_dump_json().encode())
+        else:
+            content = Tensor("int32", (1, len(step.tokens)), array("i", step.tokens).tobytes())
+        return Frame(step.kind, self.epoch, step.slot, step.position, content)
+
+    def _returned(self, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.FILLED:
+                self._scheduler.filled(frame.slot)
+            case Kind.PICKED:
+                token = self._scheduler.picked(frame.slot, read_picked(frame.content))
+                if token is not None:
+                    self._say(token)
+            case Kind.FAILED:
+                failed = self._scheduler.failed(frame.slot, bytes(frame.content.data).decode(errors="replace"))
+                if failed is not None:
+                    self._say(failed)
+
+    # --- frames, on every rank
+
+    def _arrived(self, frame: Frame) -> None:
+        if frame.epoch > self.epoch:
+            self._early.append(frame)
+            return
+        if frame.epoch < self.epoch:
+            return
+        if frame.kind is Kind.PROBE:
+            self._is_linked, self._link_deadline = True, None
+            self._say(Ready(rank=self._config.rank, epoch=self.epoch))
+        elif frame.kind in _ANSWERS:
+            self._give_on(frame)
+        else:
+            self._compute(frame)
+
+    def _compute(self, frame: Frame) -> None:
+        """Apply my layers to one frame and give the result on. Whatever goes wrong is this request's error only."""
+        self.busy_since = time.monotonic()
+        try:
+            result = self._apply(frame)
+        except Exception as error:
+            log.exception("epoch %d slot %d", self.epoch, frame.slot)
+            reason = f"{self._config.mac} (rank {self._config.rank}): {error or type(error).__name__}"
+            result = replace(frame, kind=Kind.FAILED, content=text(reason.encode()))
+        finally:
+            self.busy_since = None
+        if result is not None:
+            self._give_on(result)
+
+    def _apply(self, frame: Frame) -> Frame | None:
+        match frame.kind:
+            case Kind.OPEN:
+                self._slots.add(frame.slot)
+                self._engine.open(frame.slot, Sampling.model_validate_json(bytes(frame.content.data)))
+                return None if self._config.is_last else frame
+            case Kind.FREE:
+                self._slots.discard(frame.slot)
+                self._engine.free(frame.slot)
+                return None if self._config.is_last else frame
+            case Kind.DECODE if self._config.is_last:
+                picked: Picked = self._engine.pick(frame.slot, frame.position, frame.content)
+                return replace(frame, kind=Kind.PICKED, content=render_picked(picked))
+            case _:
+                hidden = self._engine.feed(frame.slot, frame.position, frame.content)
+                return replace(frame, kind=Kind.FILLED, content=text(b"")) if hidden is None else replace(frame, content=hidden)
+
+    def _give_on(self, frame: Frame) -> None:
+        """To the next rank; answers end at rank 0."""
+        if frame.kind in _ANSWERS and self._config.is_first:
+            self._returned(frame)
+            return
+        try:
+            self._link.send(frame)
+        except (MacfleetError, OSError) as error:
+            self._give_up(str(error))
