@@ -135,9 +135,14 @@ class _Need:
         return self.weights(first, last) + self.cache(first, last) + self.overhead_bytes
 
     def seconds(self, rank: int, first: int, last: int) -> float:
-        """In proportion to the time of one step; a Mac that cannot hold the piece would take for ever."""
-        fits = self.bytes(first, last) <= self.macs[rank].usable_bytes
-        return self.weights(first, last) / self.speeds[rank] if fits else inf
+        """In proportion to the time of one step; a Mac that cannot hold the piece would take for ever.
+
+        A token reads all layers and the head, and one row of the embedding, which counts for nothing.
+        """
+        if self.bytes(first, last) > self.macs[rank].usable_bytes:
+            return inf
+        read_bytes = self.weight_sums[last] - self.weight_sums[first] + self.card.head_bytes * (last == self.card.layers)
+        return read_bytes / self.speeds[rank]
 
     def fill(self, rank: int, first: int, last: int) -> float:
         return self.bytes(first, last) / self.macs[rank].limit_bytes

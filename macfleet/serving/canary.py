@@ -3,7 +3,8 @@
 Which proof is honest depends on the model. One that has learned to read gets a needle: a code word hidden in a long text,
 asked for at temperature 0; short greetings pass where long prompts come out corrupted (mlx#4342, exo#2270). A model too
 small to find a needle, or with random weights, would fail that while working perfectly. It gets the same prompt twice at
-temperature 0 and must say the same both times, with as many tokens as were counted.
+temperature 0 and must say the same both times, with as many tokens as were counted; later, after a reboot, once, and must
+say what it said when it was deployed.
 """
 
 from __future__ import annotations
@@ -32,27 +33,30 @@ class Canary:
 
 @dataclass(frozen=True)
 class Passed:
-    """What was proved, for people."""
+    """What was proved, for people; `answer` is what must come again."""
 
     kind: str
     prompt_tokens: int
     sentence: str
+    answer: str
 
 
 def choose_canary(weight_bytes: int, context_tokens: int) -> Canary:
     """The proof that fits a model of this size in a context of this length."""
     room = context_tokens * 3 // 4
     if weight_bytes < _READS_BYTES or room < 400:
-        return Canary("same-twice", _filler(min(8, max(1, room // (2 * _TOKENS_PER_LINE)))), 16)
+        return Canary("same-twice", _filler(min(4, max(1, room // (2 * _TOKENS_PER_LINE)))), 12)
     lines = min(_NEEDLE_TOKENS, room) // _TOKENS_PER_LINE
     text = _filler(lines // 3) + f"Note: the code word of this archive is {_CODE_WORD}.\n" + _filler(lines - lines // 3)
     question = f"{text}\nWhat is the code word of this archive? Answer with the code word only."
     return Canary("needle", question, 400)  # a model that thinks aloud needs the room
 
 
-def run_canary(gateway: Gateway, canary: Canary) -> Passed:
-    """Raises ServiceFailed with what came back instead."""
-    return _needle(gateway, canary) if canary.kind == "needle" else _same_twice(gateway, canary)
+def run_canary(gateway: Gateway, canary: Canary, expected: str = "") -> Passed:
+    """Raises ServiceFailed with what came back instead. `expected`: what the same service said when it was deployed."""
+    if canary.kind == "needle":
+        return _needle(gateway, canary)
+    return _same_as(gateway, canary, expected) if expected else _same_twice(gateway, canary)
 
 
 def _needle(gateway: Gateway, canary: Canary) -> Passed:
@@ -66,7 +70,18 @@ def _needle(gateway: Gateway, canary: Canary) -> Passed:
             ),
             hint="try another `interconnect: kind` (tcp is the slowest and surest), then deploy again",
         )
-    return Passed("needle", answer.prompt_tokens, f"a code word was found in {answer.prompt_tokens} tokens")
+    return Passed("needle", answer.prompt_tokens, f"a code word was found in {answer.prompt_tokens} tokens", _CODE_WORD)
+
+
+def _same_as(gateway: Gateway, canary: Canary, expected: str) -> Passed:
+    answer = gateway.complete(canary.prompt, max_tokens=canary.max_tokens, timeout_s=_DEADLINE_S)
+    if answer.text != expected:
+        raise ServiceFailed(
+            "the canary failed: the service does not say any more what it said when it was deployed",
+            truths=(f"then {_short(expected)}", f"now {_short(answer.text)}", "both at temperature 0"),
+            hint="deploy it again: that stages and hashes the weights anew",
+        )
+    return Passed("same-twice", answer.prompt_tokens, f"the same {answer.completion_tokens} tokens as at its deployment", answer.text)
 
 
 def _same_twice(gateway: Gateway, canary: Canary) -> Passed:
@@ -77,13 +92,14 @@ def _same_twice(gateway: Gateway, canary: Canary) -> Passed:
             truths=(f"first {_short(first.text)} ({first.completion_tokens} tokens)", f"then {_short(second.text)}"),
             hint="the stages do not compute the same thing twice: look at the workers' logs",
         )
-    counted = first.completion_tokens == canary.max_tokens if first.finish_reason == "length" else first.completion_tokens <= canary.max_tokens
-    if not counted:
+    is_cut = first.finish_reason == "length"
+    if first.completion_tokens > canary.max_tokens or (is_cut and first.completion_tokens < canary.max_tokens):
         raise ServiceFailed(
             f"the canary failed: {canary.max_tokens} tokens were asked for, {first.completion_tokens} came, and it says "
             f'"{first.finish_reason}"'
         )
-    return Passed("same-twice", first.prompt_tokens, f"the same {first.completion_tokens} tokens twice after {first.prompt_tokens}")
+    sentence = f"the same {first.completion_tokens} tokens twice after {first.prompt_tokens}"
+    return Passed("same-twice", first.prompt_tokens, sentence, first.text)
 
 
 def _filler(lines: int) -> str:

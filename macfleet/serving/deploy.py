@@ -70,7 +70,7 @@ def deploy(
     started. When that fails, the new jobs are booted out again: the error says what was left and what is gone.
     """
     began = fleet.clock.monotonic()
-    gang = make_gang(fleet.inventory, plan, facts, key)
+    gang = make_gang(fleet.inventory, plan, facts, model.name, key)
     deployed = describe(gang, plan, fleet.clock.now())
     old = services.get(plan.service.name)
     _refuse_taken_ports(fleet, gang, old)
@@ -79,10 +79,12 @@ def deploy(
         _replace(fleet, old, say)
     passed = _start_or_clear(fleet, gang, deployed, old, deadline_s or _start_deadline_s(gang), say)
     _prune(fleet, gang, services)
-    return Deployment(replace(deployed, canary=passed.sentence), staged, passed, fleet.clock.monotonic() - began)
+    return Deployment(
+        replace(deployed, canary=passed.sentence, canary_answer=passed.answer), staged, passed, fleet.clock.monotonic() - began
+    )
 
 
-def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], key: Secret | None) -> Gang:
+def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], model_dir_name: str, key: Secret | None) -> Gang:
     """The plan with new keys and the accounts that were read."""
     if plan.links is None:
         raise ServiceFailed(f"{plan.service.name} was not deployed: {', '.join(plan.assumed)} could not be read")
@@ -95,7 +97,7 @@ def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], 
         seats=seats,
         gateway_keys=_new_keys(),
         control_address=lan_address(head, facts[head.name]),
-        model_dir_name=plan.card.name,
+        model_dir_name=model_dir_name,
         api_key=key,
         drain_s=head.settings.reboot.drain,
     )
@@ -119,6 +121,7 @@ def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
         concurrency=service.concurrency,
         needs_key=gang.api_key is not None,
         canary="",
+        canary_answer="",
         deployed_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         deployed_by=f"{getpass.getuser()} on {platform.node()}",
     )
@@ -225,7 +228,7 @@ def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say:
     say(f"{deployed.name}: ready; asking the canary ({canary.kind})")
     with open_gateway(head, fleet.connection(head), deployed) as gateway:
         passed = run_canary(gateway, canary)
-    _keep(fleet, head, gang, replace(deployed, canary=passed.sentence))
+    _keep(fleet, head, gang, replace(deployed, canary=passed.sentence, canary_answer=passed.answer))
     return passed
 
 

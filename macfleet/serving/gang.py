@@ -23,13 +23,19 @@ from macfleet.macos.cabling import find_links
 from macfleet.models.card import ModelCard
 from macfleet.placement.links import Links, Wires, choose_links
 from macfleet.placement.memory import MacMemory
-from macfleet.placement.place import Placement, place
+from macfleet.placement.place import Placement, Stage, place
 from macfleet.serving.account import ACCOUNT
 
 # What must be right before a service starts; the rest of `verify` is about the Mac's long life.
 _ALWAYS = ("sudo", "macos-version", "wired-limit", "disk-space", "runtime", "same-runtime")
 _OVER_CABLES = ("thunderbolt-bridge", "cable-addresses")
 _OVER_RDMA = ("rdma", "same-build", "cabling")  # RDMA wants equal builds on both ends
+
+
+class Unfit(ServiceFailed):
+    """A check of the gang's Macs fails: nothing was changed."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class GangPlan:
     placement: Placement
     findings: Mapping[str, tuple[Finding, ...]]
     fleet_findings: tuple[Finding, ...]
-    assumed: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
+    is_offline: bool = False
 
     def failures(self) -> tuple[tuple[str, Finding], ...]:
         """(Mac or "fleet", finding) of every check that stands in the way."""
@@ -50,13 +57,31 @@ class GangPlan:
         every = own + [("fleet", finding) for finding in self.fleet_findings]
         return tuple((where, finding) for where, finding in every if finding.verdict is Verdict.FAIL)
 
+    def as_json(self) -> dict[str, Any]:
+        placement = self.placement
+        return {
+            "schema": 1,
+            "service": self.service.name,
+            "model": self.card.name,
+            "layers": placement.layers,
+            "context_tokens": placement.context_tokens,
+            "concurrency": placement.concurrency,
+            "links": self.links.kind if self.links else None,
+            "why": self.links.why if self.links else None,
+            "sizes_are_exact": self.card.is_exact,
+            "macs": [_stage_json(stage) for stage in placement.stages],
+            "warnings": list(placement.warnings()),
+            "failures": [{"where": where, **finding.as_json()} for where, finding in self.failures()],
+            "not_read": list(self.assumed),
+        }
+
     def refuse_unfit(self) -> None:
-        """Raises ServiceFailed with every failing check; nothing was changed."""
+        """Raises Unfit with every failing check."""
         failures = self.failures()
         if not failures:
             return
         can_provision = any("macfleet provision" in finding.hint for _, finding in failures)
-        raise ServiceFailed(
+        raise Unfit(
             f"{self.service.name} was not deployed: {len(failures)} checks of its Macs fail",
             truths=(
                 *(f"{where}: {finding.check}: {finding.have}, wanted {finding.want}" for where, finding in failures),
@@ -94,6 +119,13 @@ def plan_gang(inventory: Inventory, service: Service, card: ModelCard, report: R
     return GangPlan(service, card, links, placement, found, about_all, tuple(silent))
 
 
+def plan_offline(inventory: Inventory, service: Service, card: ModelCard) -> GangPlan:
+    """The placement at the inventory's word: nothing was asked, so links and checks are not known."""
+    memories = [_memory(inventory.mac(name), None) for name in service.macs]
+    placement = place(card, memories, context_tokens=service.context_tokens, concurrency=service.concurrency)
+    return GangPlan(service, card, None, placement, {}, (), is_offline=True)
+
+
 def lan_address(mac: Mac, facts: Facts) -> str:
     """The IPv4 address at which the other Macs reach this one: the inventory's, when it is an address of the Mac itself.
 
@@ -112,6 +144,21 @@ def lan_address(mac: Mac, facts: Facts) -> str:
         truths=(f"its own addresses are {', '.join(sorted(own)) or 'none'}",),
         hint=f"write one that the other Macs reach as `macs/{mac.name}/address` in the inventory",
     )
+
+
+def _stage_json(stage: Stage) -> dict[str, Any]:
+    return {
+        "mac": stage.mac,
+        "rank": stage.rank,
+        "first_layer": stage.first_layer,
+        "last_layer": stage.last_layer,
+        "weight_bytes": stage.weight_bytes,
+        "kv_bytes": stage.kv_bytes,
+        "overhead_bytes": stage.overhead_bytes,
+        "need_bytes": stage.need_bytes,
+        "limit_bytes": stage.limit_bytes,
+        "fill": round(stage.fill, 4),
+    }
 
 
 def _wanted(mac: Mac) -> Sequence[Fact[Any]]:

@@ -208,7 +208,7 @@ class Roller:
                     self._tell(f"{service.name}: {health.sentence()}")
                     return Problem(f"{service.name} is {health.sentence()}")
                 weight_bytes = sum(stage.weight_bytes for stage in service.stages)
-                passed = run_canary(gateway, choose_canary(weight_bytes, service.context_tokens))
+                passed = run_canary(gateway, choose_canary(weight_bytes, service.context_tokens), service.canary_answer)
                 self._tell(f"{service.name}: answers again; canary: {passed.sentence}")
         return Did()
 

@@ -46,6 +46,7 @@ class Deployed:
     concurrency: int
     needs_key: bool
     canary: str
+    canary_answer: str
     deployed_at: str
     deployed_by: str
 
