@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,16 @@ def wait_until(condition, what: str, deadline_s: float = DEADLINE_S) -> None:
         if time.monotonic() > end:
             raise AssertionError(f"waited {deadline_s} s until {what}")
         time.sleep(0.02)
+
+
+def press_ctrl_c_when(condition) -> None:
+    """A real signal: only that wakes a main thread that waits for a lock."""
+
+    def press() -> None:
+        wait_until(condition, "it is time for Ctrl-C")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
 
 
 @dataclass
