@@ -41,6 +41,7 @@ class Seat:
     heard_at: float = 0.0
     is_here: bool = False
     is_ready: bool = False
+    trouble: str | None = None  # what it said when it could not go on
 
     def __str__(self) -> str:
         return f"the worker on {self.mac} (rank {self.rank})"
@@ -69,7 +70,7 @@ class Gang:
         if self.phase is Phase.READY:
             return ""
         if self.missing:
-            return "waiting for " + ", ".join(str(seat) for seat in self.missing)
+            return "waiting for " + ", ".join(f"{seat}: {seat.trouble}" if seat.trouble else str(seat) for seat in self.missing)
         unproved = [str(seat) for seat in self.seats if not seat.is_ready]
         return f"proving the links of epoch {self.epoch}: " + ", ".join(unproved)
 
@@ -115,16 +116,20 @@ def _welcome(gang: Gang, hello: Hello, now: float) -> Turn:
     if (hello.first_layer, hello.last_layer) != (seat.first_layer, seat.last_layer):
         has, wanted = f"{hello.first_layer}-{hello.last_layer}", f"{seat.first_layer}-{seat.last_layer}"
         return Turn(gang, notes=(f"{seat} has layers {has}, not {wanted}: it stays out until it is deployed again",))
-    before = _lost(gang, (hello.rank,), "started anew", now) if gang.phase is not Phase.WAITING else Turn(gang)
-    newcomer = replace(seat, hello=hello, beat=None, heard_at=now, is_here=True, is_ready=False)
+    # The same process greets again when its connection was lost: it has dropped its requests, as a new one has none.
+    is_same = seat.hello is not None and seat.hello.pid == hello.pid
+    before = Turn(gang)
+    if gang.phase is not Phase.WAITING:
+        before = _lost(gang, (hello.rank,), "connected anew" if is_same else "started anew", now)
+    newcomer = replace(seat, hello=hello, beat=None, heard_at=now, is_here=True, is_ready=False, trouble=None)
     return _then(before, _assemble_if_complete(_seated(before.gang, newcomer), now))
 
 
 def _heartbeat(gang: Gang, beat: Heartbeat, now: float) -> Turn:
     seat = gang.seats[beat.rank]
     if seat.hello is None:
-        # The gateway is new and the worker is not: whoever is reset says hello.
-        return Turn(gang, ((beat.rank, Reset(epoch=gang.epoch)),))
+        # It loads its weights; a worker that finds a new gateway says hello by itself.
+        return Turn(_seated(gang, replace(seat, beat=beat, heard_at=now)))
     gang = _seated(gang, replace(seat, beat=beat, heard_at=now, is_here=True))
     if beat.epoch > gang.epoch:
         # Our memory of the epoch was lost. One that was used must not be used again: its frames may still be on their way.
@@ -144,9 +149,10 @@ def _ready(gang: Gang, ready: Ready) -> Turn:
 
 
 def _broken(gang: Gang, broken: Broken, now: float) -> Turn:
+    seat = replace(gang.seats[broken.rank], trouble=broken.error)
+    gang, reason = _seated(gang, seat), f"{seat} cannot go on: {broken.error}"
     if gang.phase is Phase.WAITING or broken.epoch != gang.epoch:
-        return Turn(gang)
-    reason = f"{gang.seats[broken.rank]} cannot go on: {broken.error}"
+        return Turn(gang, notes=(reason,))
     return _ended(replace(gang, assemble_after=now + PAUSE_AFTER_BROKEN_S), reason)
 
 

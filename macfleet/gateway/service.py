@@ -157,16 +157,25 @@ def _worker_health(seat: Seat, now: float) -> dict[str, Any]:
         "rank": seat.rank,
         "mac": seat.mac,
         "layers": [seat.first_layer, seat.last_layer],
-        "state": "ready" if seat.is_ready else "connected" if seat.is_here else "lost" if seat.hello else "expected",
+        "state": _worker_state(seat),
+        "trouble": seat.trouble,
         "pid": seat.hello.pid if seat.hello else None,
         "version": seat.hello.version if seat.hello else None,
         "weights_sha256": seat.hello.weights_sha256 if seat.hello else None,
         "phase_s": seat.hello.phase_s if seat.hello else {},
-        "heard_s_ago": round(now - seat.heard_at, 2) if seat.hello else None,
+        "heard_s_ago": round(now - seat.heard_at, 2) if seat.heard_at else None,
         "active": seat.beat.active if seat.beat else 0,
         "busy_s": seat.beat.busy_s if seat.beat else None,
         "rss_bytes": seat.beat.rss_bytes if seat.beat else None,
     }
+
+
+def _worker_state(seat: Seat) -> str:
+    if seat.is_here:
+        return "ready" if seat.is_ready else "connected"
+    if seat.hello:
+        return "lost"
+    return "loading" if seat.beat else "expected"
 
 
 class _EpochMemory:
@@ -182,6 +191,7 @@ class _EpochMemory:
     def remember(self, epoch: int) -> None:
         neighbour = self._path.with_suffix(".new")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             neighbour.write_text(f"{epoch}\n")
             neighbour.replace(self._path)
         except OSError as error:

@@ -13,7 +13,7 @@ from macfleet.gateway.server import Server
 from tests.gateway.echo import EchoWorker
 from tests.gateway.tiny_model import make_tiny_model
 
-DEADLINE_S = 5
+DEADLINE_S = 30
 API_KEY = "open sesame"
 
 

@@ -111,7 +111,6 @@ class EchoWorker:
                     await self.say(Ready(rank=self.rank, epoch=epoch))
                 case Reset(epoch=epoch):
                     self.epoch = epoch
-                    await self.hello()
                 case Submit() as submit:
                     self.submits.append(submit)
                     self._start(self._echo(submit))

@@ -133,6 +133,13 @@ def test_a_worker_that_restarts_unnoticed_interrupts_and_assembles_at_once():
     assert sent(turn) == {0: Assemble, 1: Assemble}
 
 
+def test_a_worker_that_greets_again_has_lost_its_requests():
+    turn = hear(ready_gang(2), hello(1), START)
+
+    assert turn.interrupted == "the worker on studio-2 (rank 1) connected anew"
+    assert turn.gang.phase is Phase.ASSEMBLING
+
+
 def test_a_worker_that_was_only_asleep_is_taken_back_without_a_new_hello():
     asleep = tick(hear_all(ready_gang(2), beat(0), now=START + 4).gang, START + 4, TIMEOUT_S).gang
 
@@ -153,7 +160,9 @@ def test_a_broken_gang_pauses_before_it_tries_again():
 def test_a_second_report_of_the_same_break_changes_nothing():
     gang = hear(ready_gang(2), Broken(rank=0, epoch=1, error="the link ended"), START).gang
 
-    assert hear(gang, Broken(rank=1, epoch=1, error="so did mine"), START).gang == gang
+    turn = hear(gang, Broken(rank=1, epoch=1, error="so did mine"), START)
+
+    assert (turn.gang.epoch, turn.sends, turn.interrupted) == (gang.epoch, (), None)
 
 
 def test_an_assembly_that_never_ends_begins_anew():
@@ -174,10 +183,18 @@ def test_a_worker_with_the_wrong_layers_stays_out():
     assert turn.notes == ("the worker on studio-1 (rank 0) has layers 0-3, not 0-4: it stays out until it is deployed again",)
 
 
-def test_a_worker_older_than_the_gateway_is_asked_to_say_hello():
-    turn = hear(gang_of(1, epoch=4), beat(0, epoch=4), START)
+def test_a_worker_that_beats_before_its_hello_is_loading():
+    turn = hear(gang_of(1), beat(0), START)
 
-    assert turn.sends == ((0, Reset(epoch=4)),)
+    assert (turn.gang.phase, turn.sends) == (Phase.WAITING, ())
+    assert turn.gang.seats[0].beat == beat(0)
+
+
+def test_what_a_worker_said_before_it_ended_is_remembered_until_it_is_back():
+    gang = hear_all(gang_of(1), Broken(rank=0, epoch=0, error="model.safetensors is truncated"), Leaving(rank=0)).gang
+
+    assert gang.why_not_ready() == "waiting for the worker on studio-1 (rank 0): model.safetensors is truncated"
+    assert hear(gang, hello(0), START).gang.seats[0].trouble is None
 
 
 def test_an_epoch_is_never_used_twice():
