@@ -54,6 +54,7 @@ class Output:
         self._out = Console(file=stdout or sys.stdout, highlight=False, markup=False, soft_wrap=True)
         self._err = Console(file=stderr or sys.stderr, highlight=False, markup=False, soft_wrap=True)
         self._lock = threading.Lock()
+        self._watcher: Watcher | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -120,6 +121,8 @@ class Output:
 
     def ask(self, question: str) -> bool:
         """Yes or no from the terminal; only an explicit yes is one."""
+        if self._watcher is not None:
+            self._watcher.rest()
         with self._lock:
             self._err.print(Text(f"{question} [y/N] "), end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -127,10 +130,11 @@ class Output:
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
         """An observer for `Fleet` that says what is awaited, on which Mac, for how long."""
-        watcher = Watcher(self, self._err)
+        watcher = self._watcher = Watcher(self, self._err)
         try:
             yield watcher
         finally:
+            self._watcher = None
             watcher.stop()
 
 
@@ -143,6 +147,8 @@ class Watcher:
         self._running: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._dark = threading.Event()  # no live line is on the terminal
+        self._dark.set()
         self._thread: threading.Thread | None = None
 
     def started(self, mac: str, doing: str) -> None:
@@ -162,6 +168,10 @@ class Watcher:
     def finished(self, mac: str, outcome: Outcome[Any]) -> None:
         with self._lock:
             self._running.pop(mac, None)
+
+    def rest(self) -> None:
+        """Wait until the live line is gone: it would be drawn over a question again and again."""
+        self._dark.wait(timeout=5)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -183,15 +193,23 @@ class Watcher:
 
     def _show(self) -> None:
         if self._console.is_terminal:
-            with self._console.status("") as status:
-                while not self._stopped.wait(0.1):
-                    status.update(self._awaited())
+            while not self._stopped.wait(0.1):
+                self._show_live()
             return
         pause_s = 2.0  # nothing is said of what ends sooner
         while not self._stopped.wait(pause_s):
             pause_s = 10.0
             if awaited := self._awaited():
                 self._output.talk(f"waiting for {awaited}")
+
+    def _show_live(self) -> None:
+        """The live line, as long as anything is awaited."""
+        self._dark.clear()  # before the look: who waits for the dark must not slip in between
+        if awaited := self._awaited():
+            with self._console.status(awaited) as status:
+                while (awaited := self._awaited()) and not self._stopped.wait(0.1):
+                    status.update(awaited)
+        self._dark.set()
 
 
 def column_width(names: Sequence[str]) -> int:

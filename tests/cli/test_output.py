@@ -1,5 +1,6 @@
 import io
 import json
+import threading
 
 from macfleet.cli.output import Output
 from macfleet.core.errors import MacfleetError
@@ -96,3 +97,23 @@ def test_the_watcher_forgets_a_mac_that_is_done():
     assert awaited.startswith("studio-1: reading facts")
     assert silent == ""
     assert "Traceback" not in stderr.getvalue()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_live_line_is_gone_before_a_question_is_asked():
+    stderr = Terminal()
+    output, pause = Output(stdout=io.StringIO(), stderr=stderr), threading.Event()
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "reading")
+        pause.wait(0.3)
+        watcher.finished("studio-1", None)
+        watcher.rest()
+        shown = stderr.getvalue()
+        pause.wait(0.3)
+
+        assert stderr.getvalue() == shown
