@@ -20,8 +20,7 @@ def expect_ok(mac: Mac, results: Sequence[Result]) -> None:
 def _hint(mac: Mac, result: Result) -> str | None:
     # sudo speaks the user's language unless told otherwise; every script sets LC_ALL=C.
     if result.command.sudo and "sudo: a password is required" in result.stderr:
-        user = mac.user or "your user"
-        return f"let {user} use sudo without a password: `echo '{user} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/macfleet` there"
+        return f"on the Mac: `sudo visudo -f /etc/sudoers.d/macfleet`, and write `{mac.user or 'USER'} ALL=(ALL) NOPASSWD: ALL`"
     if "No space left on device" in result.stderr:
         return "make room on the Mac's disk: `df -h /System/Volumes/Data` shows it"
     return None

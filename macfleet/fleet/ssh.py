@@ -52,21 +52,23 @@ class Dialer:
 
     def open(self, mac: Mac, *, on_result: OnResult | None = None) -> RemoteConnection:
         """Raises one of the `Unreachable` family. TCP, SSH's handshake and the login may each take the connect timeout."""
-        line = self._dial(mac, _PinnedKeys(mac, self._pinned, self._ssh.known_hosts))
+        line = self._dial(mac)
         return RemoteConnection(mac, SshLine(line), on_result=on_result)
 
     def scan(self, mac: Mac) -> tuple[str, str, str]:
         try:
-            self._dial(mac, _SeenKey())
+            self._dial(mac, only_look=True)
         except _Seen as seen:
             return seen.key.get_name(), seen.key.get_base64(), str(seen.key.fingerprint)
         raise AssertionError("the policy ends every connection at its host key")
 
-    def _dial(self, mac: Mac, policy: paramiko.MissingHostKeyPolicy) -> fabric.Connection:
+    def _dial(self, mac: Mac, *, only_look: bool = False) -> fabric.Connection:
         # Port 22 is the inventory's default; said by nobody, ~/.ssh/config may say another.
         line = fabric.Connection(mac.address, mac.user or None, mac.port if mac.port != 22 else None, config=self._config)
         for hop in _hops(line):
-            self._prepare(hop, policy)
+            self._prepare(mac, hop)
+        if only_look:
+            line.client.set_missing_host_key_policy(_SeenKey())
         start = time.monotonic()
         try:
             line.open()
@@ -95,9 +97,9 @@ class Dialer:
             is_line_up=bool(transport and transport.is_active()),
         )
 
-    def _prepare(self, hop: fabric.Connection, policy: paramiko.MissingHostKeyPolicy) -> None:
+    def _prepare(self, mac: Mac, hop: fabric.Connection) -> None:
         """The same strictness for the Mac and for every jump host before it: fabric would add unknown keys silently."""
-        hop.client.set_missing_host_key_policy(policy)
+        hop.client.set_missing_host_key_policy(_PinnedKeys(mac, self._pinned, self._ssh.known_hosts, _known_names(hop)))
         hop.connect_timeout = self._ssh.connect_timeout_s
         hop.connect_kwargs = {
             "transport_factory": self._transport_factory(hop),
@@ -114,7 +116,7 @@ class Dialer:
         return {"key_filename": [name for name in named if Path(name).expanduser().is_file()]}
 
     def _transport_factory(self, hop: fabric.Connection) -> Callable[..., paramiko.Transport]:
-        pinned: Mapping[str, paramiko.PKey] = self._pinned.lookup(_known_name(hop.host, hop.port)) or {}
+        pinned = _lookup(self._pinned, _known_names(hop))
 
         def make(sock: Any, **options: Any) -> paramiko.Transport:
             transport = paramiko.Transport(_swift(sock), **options)
@@ -164,41 +166,47 @@ class SshLine:
 
 
 class _PinnedKeys(paramiko.MissingHostKeyPolicy):
-    """Strict checking in one place: the client itself holds no keys, so every connection asks here."""
+    """Strict checking in one place: the client itself holds no keys, so every connection asks here.
 
-    def __init__(self, mac: Mac, pinned: paramiko.HostKeys, file: Path | None):
-        self._mac, self._pinned = mac, pinned
+    `names` are what known_hosts may call this server: the Mac, or a jump host before it.
+    """
+
+    def __init__(self, mac: Mac, pinned: paramiko.HostKeys, file: Path | None, names: tuple[str, ...]):
+        self._mac, self._pinned, self._name = mac, _lookup(pinned, names), names[0]
         self._file = str(file or SYSTEM_KNOWN_HOSTS[0])
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        pinned = self._pinned.lookup(hostname)
-        if not pinned:
-            raise self._unknown(hostname, key)
-        known = pinned.get(key.get_name())
+        if not self._pinned:
+            raise self._unknown(key)
+        known = self._pinned.get(key.get_name())
         if known is None or known.asbytes() != key.asbytes():
-            raise self._mismatch(hostname, key, known or next(iter(pinned.values())))
+            raise self._mismatch(key, known or next(iter(self._pinned.values())))
 
-    def _unknown(self, hostname: str, key: paramiko.PKey) -> HostKeyUnknown:
+    def _unknown(self, key: paramiko.PKey) -> HostKeyUnknown:
         file = f"/etc/ssh/ssh_host_{_short_type(key)}_key.pub"
         return HostKeyUnknown(
-            f"no host key is pinned for {hostname}",
+            f"no host key is pinned for {self._name}",
             mac=self._mac.name,
             truths=(f"it shows {key.get_name()} {key.fingerprint}", "nothing was sent to it"),
-            hint=f"compare that with `ssh-keygen -lf {file}` on the Mac, then pin it: `{_keyscan(hostname, key)} >> {self._file}`",
+            hint=f"compare that with `ssh-keygen -lf {file}` on the Mac, then {self._pin(key)}",
         )
 
-    def _mismatch(self, hostname: str, key: paramiko.PKey, known: paramiko.PKey) -> HostKeyMismatch:
+    def _mismatch(self, key: paramiko.PKey, known: paramiko.PKey) -> HostKeyMismatch:
         return HostKeyMismatch(
-            f"the host key of {hostname} is not the pinned one: another machine answers there, or macOS was installed anew",
+            f"the host key of {self._name} is not the pinned one: another machine answers there, or macOS was installed anew",
             mac=self._mac.name,
             truths=(
                 f"it shows {key.get_name()} {key.fingerprint}",
                 f"pinned is {known.get_name()} {known.fingerprint}",
                 "nothing was sent to it",
             ),
-            hint=f"only if you know why it changed: `ssh-keygen -R '{hostname}' -f {self._file}`, "
-            f"then `{_keyscan(hostname, key)} >> {self._file}`",
+            hint=f"only if you know why it changed: `ssh-keygen -R '{self._name}' -f {self._file}`, then {self._pin(key)}",
         )
+
+    def _pin(self, key: paramiko.PKey) -> str:
+        host, _, port = self._name.removeprefix("[").partition("]:")
+        scan = f"ssh-keyscan -t {_short_type(key)} " + (f"-p {port} {host}" if port else host)
+        return f"pin it: `macfleet inventory pin --mac {self._mac.name}`, or `{scan} >> {self._file}`"
 
 
 class _Seen(Exception):
@@ -293,9 +301,20 @@ def _load_known_hosts(path: Path | None) -> paramiko.HostKeys:
     return keys
 
 
-def _known_name(host: str, port: int) -> str:
-    """How known_hosts calls a server."""
-    return host if port == 22 else f"[{host}]:{port}"
+def _known_names(hop: fabric.Connection) -> tuple[str, ...]:
+    """How known_hosts may call this server: as OpenSSH does, or as the inventory does where ~/.ssh/config knows it by another name."""
+    alias = hop.ssh_config.get("hostkeyalias")
+    if alias:
+        return (str(alias),)
+    hosts = (str(hop.host), str(hop.original_host))
+    names = [host if hop.port == 22 else f"[{host}]:{hop.port}" for host in hosts]
+    return (*dict.fromkeys((*names, hosts[1])),)
+
+
+def _lookup(pinned: paramiko.HostKeys, names: tuple[str, ...]) -> Mapping[str, paramiko.PKey]:
+    """Type → key, of the first name that is pinned at all."""
+    found = (pinned.lookup(name) for name in names)
+    return next((dict(keys) for keys in found if keys), {})
 
 
 def _key_type(algorithm: str) -> str:
@@ -305,8 +324,3 @@ def _key_type(algorithm: str) -> str:
 
 def _short_type(key: paramiko.PKey) -> str:
     return {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}.get(key.get_name(), "ecdsa")
-
-
-def _keyscan(hostname: str, key: paramiko.PKey) -> str:
-    host, _, port = hostname.removeprefix("[").partition("]:")
-    return f"ssh-keyscan -t {_short_type(key)} " + (f"-p {port} {host}" if port else host)

@@ -10,6 +10,7 @@ import urllib.request
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import fabric
 import pytest
 
 from macfleet.core.command import command
@@ -26,7 +27,7 @@ from macfleet.core.errors import (
 )
 from macfleet.core.secret import Secret
 from macfleet.fleet.remote import RemoteConnection
-from macfleet.fleet.ssh import open_connection, scan_host_key
+from macfleet.fleet.ssh import Dialer, open_connection, scan_host_key
 from tests.fleet.sshd import make_key, wait_until
 
 
@@ -111,6 +112,7 @@ def test_an_unknown_host_key_is_refused_with_its_fingerprint(sshd):
     error = open_fails(sshd, HostKeyUnknown)
 
     assert f"ssh-ed25519 {fingerprint}" in error.truths[0]
+    assert "`macfleet inventory pin --mac studio-1`" in error.hint
     assert f"ssh-keyscan -t ed25519 -p {sshd.port} 127.0.0.1 >> {sshd.known_hosts}" in error.hint
     assert "Accepted publickey" not in sshd.log()
 
@@ -145,6 +147,82 @@ def test_the_host_key_can_be_looked_at_without_logging_in(sshd):
     assert sshd.host_key.with_suffix(".pub").read_text().startswith(f"{kind} {key}")
     assert fingerprint.startswith("SHA256:")
     assert "Accepted publickey" not in sshd.log()
+
+
+# The operator's own configuration.
+
+
+@pytest.fixture
+def jump(make_sshd, sshd, tmp_path):
+    """`jump(lines)`: a dialer for a Mac named `inner` in ssh_config, behind a second server."""
+    gate = make_sshd("gate")
+    # By another name: fabric takes a jump host of the Mac's own name for the Mac itself.
+    both = sshd.known_hosts.read_text() + gate.known_hosts.read_text().replace("127.0.0.1", "localhost")
+
+    def make(*lines, known_hosts=both):
+        sshd.known_hosts.write_text(known_hosts)
+        (tmp_path / "config").write_text("\n".join(["Host inner", "HostName 127.0.0.1", f"Port {sshd.port}", *lines]) + "\n")
+        dialer = Dialer(sshd.ssh, config=fabric.Config(runtime_ssh_path=str(tmp_path / "config")))
+        return dialer, replace(sshd.mac, address="inner", port=22), gate
+
+    return make
+
+
+def test_ssh_config_says_where_a_mac_is(jump):
+    dialer, mac, gate = jump()
+
+    connection = dialer.open(mac)
+
+    assert connection.run([command("echo", "here")])[0].stdout == "here\n"
+    assert gate.connections() == 0
+    connection.close()
+
+
+def test_a_key_pinned_by_the_inventorys_name_is_found(jump, sshd):
+    dialer, mac, _ = jump(known_hosts=f"inner {sshd.host_key.with_suffix('.pub').read_text()}")
+
+    dialer.open(mac).close()
+
+
+def test_a_jump_host_is_gone_through(jump, sshd):
+    _, _, gate = jump()
+    dialer, mac, _ = jump(f"ProxyJump {sshd.mac.user}@localhost:{gate.port}")
+
+    connection = dialer.open(mac)
+    answer = connection.run([command("echo", "here")])[0].stdout
+    scanned = dialer.scan(mac)[1]
+    connection.close()
+
+    assert answer == "here\n"
+    assert gate.connections() == 2
+    assert scanned in sshd.host_key.with_suffix(".pub").read_text()
+
+
+def test_a_jump_host_must_be_pinned_too(jump, sshd):
+    _, _, gate = jump()
+    only_the_mac = f"[127.0.0.1]:{sshd.port} {sshd.host_key.with_suffix('.pub').read_text()}"
+    dialer, mac, _ = jump(f"ProxyJump {sshd.mac.user}@localhost:{gate.port}", known_hosts=only_the_mac)
+
+    with pytest.raises(HostKeyUnknown, match=rf"no host key is pinned for \[localhost\]:{gate.port}"):
+        dialer.open(mac)
+
+    assert sshd.connections() == 0
+
+
+def test_a_jump_host_that_is_down_is_named(jump, sshd):
+    _, _, gate = jump()
+    dialer, mac, _ = jump(f"ProxyJump {sshd.mac.user}@localhost:{gate.port}")
+    gate.stop()
+
+    with pytest.raises(ConnectionRefused, match=f"localhost:{gate.port} refuses SSH connections"):
+        dialer.open(mac)
+
+
+def test_a_host_key_alias_names_the_pinned_key(jump, sshd):
+    alias = f"my-studio {sshd.host_key.with_suffix('.pub').read_text()}"
+    dialer, mac, _ = jump("HostKeyAlias my-studio", known_hosts=alias)
+
+    dialer.open(mac).close()
 
 
 # Who may not come in, and who is not there.
