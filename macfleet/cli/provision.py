@@ -79,7 +79,11 @@ def provision(
 
 def _question(report: Provision) -> str:
     changes, macs = sum(len(mac.changes) for mac in report.macs), sum(bool(mac.changes) for mac in report.macs)
-    return f"Make {changes} changes on {macs} Macs?"
+    return f"Make {_count(changes, 'change')} on {_count(macs, 'Mac')}?"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _show(say: Callable[[str], None], report: Provision) -> None:
@@ -98,7 +102,7 @@ def _show(say: Callable[[str], None], report: Provision) -> None:
 def _answer(output: Output, report: Provision, *, with_changes: bool) -> None:
     width = column_width([mac.mac for mac in report.macs])
     for mac in report.macs:
-        counted = f"{len(mac.changes)} change{'s' * (len(mac.changes) != 1)}" if mac.changes else ""
+        counted = _count(len(mac.changes), "change") if mac.changes else ""
         output.mac_line(mac.mac, mac.outcome, counted, width=width, duration_s=mac.duration_s)
         for _, change in mac.changes if with_changes else ():
             output.answer(f"  {change.line()}")

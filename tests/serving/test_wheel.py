@@ -44,7 +44,7 @@ def test_a_mac_gets_neither_ssh_client_nor_command_line():
     assert not programs & {"fabric", "paramiko", "typer", "asyncssh"}
 
 
-@pytest.mark.parametrize("process", ["worker", "gateway"])
+@pytest.mark.parametrize("process", ["worker", "gateway", "agent"])
 def test_every_process_of_a_mac_is_packed(process):
     assert f"macfleet/{process}/__main__.py" in sources()
 
