@@ -67,21 +67,21 @@ class Script:
 
 
 def render_script(
-    commands: Sequence[Command], manner: Manner = Manner.IN_ORDER, *, search_path: Sequence[str] = (), nonce: str | None = None
+    commands: Sequence[Command], manner: Manner = Manner.IN_ORDER, *, search_path: Sequence[str] = (), tick_s: float = TICK_S
 ) -> Script:
     """The script that runs `commands` on a Mac whose own PATH is extended by `search_path`."""
-    nonce = nonce or "macfleet-" + secrets.token_hex(16)
+    nonce = "macfleet-" + secrets.token_hex(16)
     lanes = min(LANES, len(commands)) if manner is Manner.SIDE_BY_SIDE else 1
     extension = "".join(f":{path}" for path in search_path)
     text = "\n".join(
         (
-            f"n={nonce} tick={TICK_S} grace={GRACE_TICKS} stop={1 if manner is Manner.STOP_AT_FAILURE else ''}",
+            f"n={nonce} tick={tick_s} grace={GRACE_TICKS} stop={1 if manner is Manner.STOP_AT_FAILURE else ''}",
             f"lanes='{' '.join(str(lane) for lane in range(1, lanes + 1))}'",
             f'PATH="$PATH"{shlex.quote(extension)}' if extension else ":",
             FUNCTIONS.strip(),
             "mf_commands() {",
             ":",
-            *(_render_command(index, command, manner) for index, command in enumerate(commands)),
+            *(_render_command(index, command, manner, tick_s) for index, command in enumerate(commands)),
             "}",
             "mf_side_by_side" if lanes > 1 else "mf_one_by_one",
             "",
@@ -90,9 +90,9 @@ def render_script(
     return Script(tuple(commands), manner, text.encode(errors="surrogateescape"), nonce.encode())
 
 
-def _render_command(index: int, command: Command, manner: Manner) -> str:
+def _render_command(index: int, command: Command, manner: Manner, tick_s: float) -> str:
     # One tick more: the first one comes at any moment of the command's first half second.
-    limit = 0 if manner is Manner.ENDLESS else max(1, math.ceil(command.timeout_s / TICK_S)) + 1
+    limit = 0 if manner is Manner.ENDLESS else max(1, math.ceil(command.timeout_s / tick_s)) + 1
     run = f"mf_run {index} {limit} {'1' if command.sudo else chr(39) * 2} {command.shell()}"
     if command.stdin is None:
         return run

@@ -19,7 +19,7 @@ mf_signal() {
 }
 mf_gone() {
   trap '' ALRM HUP PIPE # dash would run the next tick inside of this one
-  if [ "$p" ]; then mf_signal TERM; sleep 1; mf_signal KILL; fi
+  if [ "$p" ]; then mf_signal TERM; sleep "$tick"; sleep "$tick"; mf_signal KILL; fi
   if [ "$d" ] && [ -z "$lane" ]; then rm -rf "$d"; fi
   exit 1
 }

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pytest
 
+from macfleet.core.clock import HandClock
 from macfleet.core.command import command
 from macfleet.core.errors import CommandFailed, LockHeld
 from macfleet.fleet.fleet import Fleet
@@ -69,8 +70,10 @@ def test_a_second_operator_is_told_who_since_when_and_how_to_break_it(anna, ben)
     assert "`macfleet lock break`" in error.hint
 
 
-def test_who_is_refused_leaves_the_others_lock_and_takes_his_own_pieces_along(anna, ben, inventory):
-    with fleet_lock(anna, "provision", macs=inventory.macs[1:]):
+def test_who_is_refused_leaves_the_others_lock_and_takes_his_own_pieces_along(anna, inventory):
+    ben = Fleet(inventory, inventory.macs, clock=HandClock())  # he holds the first Mac and hopes a while for the second
+
+    with ben, fleet_lock(anna, "provision", macs=inventory.macs[1:]):
         with pytest.raises(LockHeld), fleet_lock(ben, "deploy"):
             pass
 

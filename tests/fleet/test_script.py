@@ -27,7 +27,7 @@ class Running:
     """A script under way in a local shell, without a terminal, its answer understood as it comes."""
 
     def __init__(self, shell, commands, manner, **options):
-        self.script = render_script(commands, manner, **options)
+        self.script = render_script(commands, manner, tick_s=0.1, **options)
         self.answer = Answer(self.script)
         self.replies = {}
         bootstrap = self.script.bootstrap.replace("exec /bin/sh", "exec " + " ".join(shell))
@@ -124,17 +124,17 @@ def test_a_command_killed_by_a_signal_says_which(shell):
 @pytest.mark.parametrize("manner", [Manner.IN_ORDER, Manner.SIDE_BY_SIDE])
 def test_a_command_past_its_time_ends_with_all_it_started_and_the_next_ones_run(shell, manner, tmp_path):
     script = 'sleep 300 & echo $! >"$1"; echo said; sleep 300'
-    slow, later = shell([command("sh", "-c", script, "sh", str(tmp_path / "pid"), timeout_s=0.5), command("echo", "later")], manner)
+    slow, later = shell([command("sh", "-c", script, "sh", str(tmp_path / "pid"), timeout_s=0.2), command("echo", "later")], manner)
 
     assert slow.exit_status is None
-    assert slow.reason == "was stopped: not done after its 0.5 s"
+    assert slow.reason == "was stopped: not done after its 0.2 s"
     assert slow.stdout == b"said\n"
     assert later.stdout == b"later\n"
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
 def test_a_command_that_ignores_sigterm_is_killed(shell):
-    stubborn, later = shell([command("sh", "-c", "trap '' TERM; while :; do sleep 300; done", timeout_s=0.5), command("echo", "later")])
+    stubborn, later = shell([command("sh", "-c", "trap '' TERM; while :; do sleep 300; done", timeout_s=0.2), command("echo", "later")])
 
     assert stubborn.exit_status is None
     assert later.stdout == b"later\n"
@@ -159,7 +159,7 @@ def test_apply_stops_behind_the_first_failure(shell):
 
 
 def test_apply_stops_behind_a_timeout(shell):
-    replies = shell([command("sleep", "300", timeout_s=0.5), command("echo", "never")], Manner.STOP_AT_FAILURE)
+    replies = shell([command("sleep", "300", timeout_s=0.2), command("echo", "never")], Manner.STOP_AT_FAILURE)
 
     assert [reply.exit_status for reply in replies] == [None]
 
