@@ -28,8 +28,10 @@ def render(template: str, templates: Mapping[str, str], values: Mapping[str, Any
         return environment.get_template(template).render(values)
     except jinja2.TemplateSyntaxError as error:
         raise RequestError(f"templates/{error.name or template}:{error.lineno}: {error.message}") from error
-    except jinja2.UndefinedError as error:
-        raise RequestError(f"templates/{template}{_line_of(error, template)}: {error.message}") from error
+    except jinja2.TemplateNotFound as error:
+        raise RequestError(f"templates/{template} includes {error.name}, which is not there") from error
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        raise RequestError(f"templates/{template}{_line_of(error, template)}: {error}") from error
 
 
 def strict_environment(templates: Mapping[str, str] | None = None) -> jinja2.Environment:

@@ -12,6 +12,8 @@ from macfleet.core.template import strict_environment
 
 _WHOLE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*", re.DOTALL)
 _ENVIRONMENT = strict_environment()
+# What an expression may end in: an unknown name, or arithmetic with the wrong kind of value ("auto" // 1048576).
+MISTAKES = (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 
 
 def check_syntax(value: Any) -> str | None:
@@ -41,7 +43,7 @@ def check_expression(text: str) -> str | None:
 
 
 def fill(value: Any, values: Mapping[str, Any]) -> Any:
-    """`value` with every expression replaced. Raises jinja2.UndefinedError for a name that nobody gave."""
+    """`value` with every expression replaced. Raises one of MISTAKES."""
     match value:
         case dict():
             return {key: fill(item, values) for key, item in value.items()}
@@ -55,7 +57,7 @@ def fill(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def evaluate(expression: str, values: Mapping[str, Any]) -> Any:
-    """The value of a bare expression, in its own type."""
+    """The value of a bare expression, in its own type. Raises one of MISTAKES."""
     result = _ENVIRONMENT.compile_expression(expression.strip(), undefined_to_none=False)(**values)
     if isinstance(result, jinja2.Undefined):
         str(result)  # a strict undefined raises, with the near name, as soon as it is looked at

@@ -106,7 +106,8 @@ def _problems_around(item: dict[str, Any], path: Path, source: YamlText) -> list
     problems = []
     if not isinstance(item.get("name"), str):
         problems.append(source.problem(path, "this task has no name; say in a sentence what is true after it"))
-    if not isinstance(item.get("tags") or [], list):
+    tags = item.get("tags") or []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         problems.append(source.problem((*path, "tags"), "write a list: [A, B]"))
     when = item.get("when")
     if when is not None and (wrong := check_expression(when) if isinstance(when, str) else "write one expression"):

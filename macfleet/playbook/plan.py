@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 from pydantic import ValidationError
 
 from macfleet.core.change import Change, Unsupported
@@ -17,7 +16,7 @@ from macfleet.inventory.problems import problems_of
 from macfleet.inventory.settings import Strict
 from macfleet.inventory.yaml_text import YamlText
 from macfleet.modules.base import Surroundings
-from macfleet.playbook.fill import evaluate, fill
+from macfleet.playbook.fill import MISTAKES, evaluate, fill
 from macfleet.playbook.load import Playbook, Task
 
 
@@ -105,7 +104,7 @@ def _is_wanted(task: Task, mac: Mac, values: Mapping[str, Any]) -> bool:
         return True
     try:
         wanted = evaluate(task.when, values)
-    except jinja2.TemplateError as error:
+    except MISTAKES as error:
         raise PlaybookError(f"{task.at('when')}: {error}", mac=mac.name) from error
     if not isinstance(wanted, bool):
         raise PlaybookError(f"{task.at('when')}: this is {wanted!r}, neither true nor false", mac=mac.name)
@@ -117,7 +116,7 @@ def _args(task: Task, mac: Mac, values: Mapping[str, Any]) -> Strict:
     for key, value in task.args.items():
         try:
             filled[key] = fill(value, values)
-        except jinja2.TemplateError as error:
+        except MISTAKES as error:
             raise PlaybookError(f"{task.at(verb, key)}: {error}", mac=mac.name) from error
     try:
         args: Strict = task.module.Args.model_validate(filled)

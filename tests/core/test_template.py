@@ -44,3 +44,13 @@ def test_a_shell_template_can_quote():
 def test_an_object_without_known_names_says_what_is_missing():
     with pytest.raises(RequestError, match="has no attribute 'x'"):
         render("a.j2", {"a.j2": "{{ thing.x }}"}, {"thing": SimpleNamespace()})
+
+
+def test_an_include_that_is_not_there_is_named():
+    with pytest.raises(RequestError, match=r"templates/a\.j2 includes b\.j2, which is not there"):
+        render("a.j2", {"a.j2": '{% include "b.j2" %}'}, {})
+
+
+def test_arithmetic_with_the_wrong_kind_of_value_is_an_error_of_that_template():
+    with pytest.raises(RequestError, match=r"templates/a\.j2:2: "):
+        render("a.j2", {"a.j2": "x\n{{ limit // 2 }}"}, {"limit": "auto"})

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from macfleet.core.errors import PlaybookError
 from macfleet.playbook.load import load_playbook
@@ -52,6 +54,7 @@ def test_a_tag_nobody_carries_is_refused_with_the_near_one():
         ("tasks:\n  - name: x\n    when: 1 +\n    paint: {colour: red}\n", r"provision\.yaml:3: .*in '1 \+'"),
         ("tasks:\n  - name: x\n    paint: {colour: '{{ mac. }}'}\n", r"provision\.yaml:3: .*in '\{\{ mac\. \}\}'"),
         ("tasks:\n  - name: x\n    tags: looks\n    paint: {colour: red}\n", r"provision\.yaml:3: .*write a list"),
+        ("tasks:\n  - name: x\n    tags: [[a]]\n    paint: {colour: red}\n", r"provision\.yaml:3: .*write a list"),
         ("- name: x\n", r"provision\.yaml:1: this file holds no playbook"),
         ("tasks:\n  - name: x\n   paint: 1\n", r"provision\.yaml:3: this is not YAML"),
         ("vras: {}\ntasks: []\n", r'provision\.yaml:1: .*"vras" is not a key of a playbook'),
@@ -67,3 +70,29 @@ def test_all_mistakes_are_shown_at_once():
         load("tasks:\n  - paint: {color: red}\n  - name: x\n    pant: {}\n")
 
     assert [said.split(":")[1] for said in (caught.value.what, *caught.value.truths)] == ["2", "2", "4"]
+
+
+PIECES = [
+    "tasks:\n",
+    "  - ",
+    "name: x\n",
+    "    paint:",
+    " {colour: red}\n",
+    "      colour: ",
+    "'{{ mac.name }}'\n",
+    "{{",
+    "when: ",
+    "[a, b]",
+    "\n",
+    "\t",
+    "&a",
+    "~",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join) | st.text())
+def test_whatever_the_text_is_it_loads_or_is_refused_with_its_line(text):
+    try:
+        load(text)
+    except PlaybookError as error:
+        assert error.what.startswith("provision.yaml:")

@@ -78,6 +78,11 @@ def test_a_name_nobody_gave_is_an_error_with_line_and_near_name():
         args_of('{name: a, paint: {colour: "{{ settings.power.sleep_mins }}"}}')
 
 
+def test_arithmetic_with_a_word_is_an_error_with_its_line():
+    with pytest.raises(PlaybookError, match=r"x\.yaml:2: unsupported operand"):
+        args_of('{name: a, paint: {colour: red, coats: "{{ settings.wired_limit // 2 }}"}}')
+
+
 def test_a_value_of_the_wrong_kind_is_an_error_with_its_line():
     with pytest.raises(PlaybookError, match=r'x\.yaml:2: coats: "many" is not a whole number'):
         args_of("{name: a, paint: {colour: red, coats: many}}")
