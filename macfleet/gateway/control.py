@@ -53,14 +53,16 @@ class Control:
             if message is not None:
                 heard(message)
 
-    def send(self, rank: int, message: FromGateway) -> None:
-        """Says it if the worker is connected. A worker that is gone or does not read is found by its heartbeat."""
+    def send(self, rank: int, message: FromGateway) -> bool:
+        """False: its connection is gone. A worker that is connected and does not read is found by its heartbeat."""
         identity = self._identities.get(rank)
         if identity is None:
-            return
+            return False
         sent = asyncio.ensure_future(self._socket.send_multipart([identity, encode(message)], flags=zmq.NOBLOCK))
-        if error := sent.exception():  # with NOBLOCK it is done already, one way or the other
+        error = sent.exception()  # with NOBLOCK it is done already, one way or the other
+        if error is not None:
             log.warning("worker cannot be told", extra={"rank": rank, "type": message.type, "error": str(error)})
+        return not (isinstance(error, zmq.ZMQError) and error.errno == zmq.EHOSTUNREACH)
 
     def close(self) -> None:
         self._socket.close(linger=0)
@@ -76,9 +78,10 @@ class Control:
         router.router_mandatory = True  # sending to a lost worker is an error, not silence
         router.router_handover = True  # a worker that reconnects takes its place from its own stale connection
         router.heartbeat_ivl, router.heartbeat_timeout = 1000, 5000
-        router.ipv6 = True
         try:
-            router.bind(_numeric(config.control_bind))
+            endpoint = _numeric(config.control_bind)
+            router.ipv6 = "[" in endpoint
+            router.bind(endpoint)
         except (zmq.ZMQError, OSError) as error:
             self._socket = router
             self.close()

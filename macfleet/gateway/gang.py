@@ -111,6 +111,11 @@ def tick(gang: Gang, now: float, heartbeat_timeout_s: float) -> Turn:
     return _assemble_if_complete(gang, now)
 
 
+def unreachable(gang: Gang, rank: int, now: float) -> Turn:
+    """A message to this worker found no connection: it is lost, some seconds before its heartbeat would say so."""
+    return _lost(gang, (rank,), "has closed its connection", now)
+
+
 def _welcome(gang: Gang, hello: Hello, now: float) -> Turn:
     seat = gang.seats[hello.rank]
     if (hello.first_layer, hello.last_layer) != (seat.first_layer, seat.last_layer):
@@ -142,7 +147,7 @@ def _heartbeat(gang: Gang, beat: Heartbeat, now: float) -> Turn:
 def _ready(gang: Gang, ready: Ready) -> Turn:
     if gang.phase is not Phase.ASSEMBLING or ready.epoch != gang.epoch:
         return Turn(gang)
-    gang = _seated(gang, replace(gang.seats[ready.rank], is_ready=True))
+    gang = _seated(gang, replace(gang.seats[ready.rank], is_ready=True, trouble=None))
     if not all(seat.is_ready for seat in gang.seats):
         return Turn(gang)
     return Turn(replace(gang, phase=Phase.READY), notes=(f"epoch {gang.epoch} is ready",))
@@ -159,7 +164,7 @@ def _broken(gang: Gang, broken: Broken, now: float) -> Turn:
 def _lost(gang: Gang, ranks: Sequence[int], what: str, now: float) -> Turn:
     reason = ", ".join(str(gang.seats[rank]) for rank in ranks) + f" {what}"
     for rank in ranks:
-        gang = _seated(gang, replace(gang.seats[rank], is_here=False, is_ready=False))
+        gang = _seated(gang, replace(gang.seats[rank], beat=None, is_here=False, is_ready=False))
     return _ended(gang, reason) if gang.phase is not Phase.WAITING else Turn(gang, notes=(reason,))
 
 

@@ -15,7 +15,7 @@ from macfleet.api.request import Request
 from macfleet.engines.protocol import Cancel, Failed, FromGateway, FromWorker, Sampling, Submit, Token
 from macfleet.gateway.config import GatewayConfig
 from macfleet.gateway.desk import Desk, Ticket
-from macfleet.gateway.gang import Gang, Phase, Seat, Turn, hear, tick
+from macfleet.gateway.gang import Gang, Phase, Seat, Turn, hear, tick, unreachable
 from macfleet.gateway.metrics import Metrics, gang_gauges, gauge
 from macfleet.gateway.model_text import ModelText
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class Service:
     """Holds everything together; decisions are in `gang` and `desk`, sockets elsewhere."""
 
-    def __init__(self, config: GatewayConfig, send: Callable[[int, FromGateway], None]):
+    def __init__(self, config: GatewayConfig, send: Callable[[int, FromGateway], bool]):
         self.config = config
         self.metrics = Metrics()
         self.started_at = int(time.time())
@@ -119,12 +119,17 @@ class Service:
                 self.metrics.interruptions.inc()
             self.desk.interrupt(turn.interrupted)
         for rank, message in turn.sends:
-            self._send(rank, message)
+            if self.gang.epoch == turn.gang.epoch:  # telling one may have shown that it is gone, which ends this epoch
+                self._tell(rank, message)
         if turn.gang.phase is Phase.READY and before.phase is not Phase.READY:
             self.desk.open(turn.gang.epoch)
 
     def _to_first_rank(self, message: Submit | Cancel) -> None:
-        self._send(0, message)
+        self._tell(0, message)
+
+    def _tell(self, rank: int, message: FromGateway) -> None:
+        if not self._send(rank, message) and self.gang.seats[rank].is_here:
+            self._take(unreachable(self.gang, rank, time.monotonic()))
 
     def _gauges(self) -> Iterable[Metric]:
         yield gauge("macfleet_requests_running", "Requests in the pipeline", self.desk.running)
@@ -173,9 +178,11 @@ def _worker_health(seat: Seat, now: float) -> dict[str, Any]:
 def _worker_state(seat: Seat) -> str:
     if seat.is_here:
         return "ready" if seat.is_ready else "connected"
-    if seat.hello:
-        return "lost"
-    return "loading" if seat.beat else "expected"
+    if seat.trouble:
+        return "failed"
+    if seat.beat:
+        return "loading"
+    return "lost" if seat.hello else "expected"
 
 
 class _EpochMemory:

@@ -41,6 +41,7 @@ class Running:
     config: GatewayConfig
     worker_keys: list
     clients: contextlib.AsyncExitStack
+    stop: asyncio.Event
 
     def worker(self, rank=0, keys=None, **options):
         seat = self.config.workers[rank]
@@ -96,7 +97,7 @@ async def running_gateway(model_dir, state_dir, world=1, **changes):
     server, stop = Server(config), asyncio.Event()
     serving = asyncio.ensure_future(server.run(stop))
     async with contextlib.AsyncExitStack() as clients:
-        yield Running(server.address, server.control_endpoint, config, worker_keys, clients)
+        yield Running(server.address, server.control_endpoint, config, worker_keys, clients, stop)
     stop.set()
     await serving
 

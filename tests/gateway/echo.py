@@ -32,10 +32,11 @@ BEAT_S = 0.05
 class EchoWorker:
     """One rank. `async with` connects it; leaving the block is sudden, as a killed process is."""
 
-    def __init__(self, rank, control, keys, gateway_key, *, layers=(0, 4), mac="studio", held=False):
+    def __init__(self, rank, control, keys, gateway_key, *, layers=(0, 4), mac="studio", held=False, greets=True):
         self.rank = rank
         self.layers = layers
         self.mac = mac
+        self._greets = greets  # False: it never gets as far as loading its weights
         self.epoch = 0
         self.submits = []
         self.cancelled = set()
@@ -52,7 +53,8 @@ class EchoWorker:
         self._socket.connect(control)
 
     async def __aenter__(self):
-        await self.hello()
+        if self._greets:
+            await self.hello()
         self._start(self._listen())
         self.beating = self._start(self._beat())
         return self
@@ -79,6 +81,7 @@ class EchoWorker:
         )
 
     async def leave(self):
+        self.beating.cancel()
         await self.say(Leaving(rank=self.rank))
 
     async def break_(self, error):

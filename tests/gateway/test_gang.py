@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from macfleet.engines.protocol import Assemble, Broken, Heartbeat, Hello, Leaving, Ready, Reset
-from macfleet.gateway.gang import ASSEMBLY_TIMEOUT_S, PAUSE_AFTER_BROKEN_S, Gang, Phase, Seat, hear, tick
+from macfleet.gateway.gang import ASSEMBLY_TIMEOUT_S, PAUSE_AFTER_BROKEN_S, Gang, Phase, Seat, hear, tick, unreachable
 
 START = 1000.0
 TIMEOUT_S = 3.0
@@ -108,6 +108,13 @@ def test_a_silent_worker_is_lost():
     assert turn.interrupted == "the worker on studio-2 (rank 1) has been silent for 3 s"
     assert sent(turn) == {0: Reset}
     assert turn.gang.why_not_ready() == "waiting for the worker on studio-2 (rank 1)"
+
+
+def test_a_worker_without_a_connection_is_lost_at_once():
+    turn = unreachable(ready_gang(2), 0, START)
+
+    assert turn.interrupted == "the worker on studio-1 (rank 0) has closed its connection"
+    assert sent(turn) == {1: Reset}
 
 
 def test_a_worker_that_beats_is_not_lost():

@@ -89,3 +89,34 @@ async def test_a_page_in_a_browser_is_not_the_operator(gateway):
         response = await client.post("/admin/drain", headers={"origin": "http://evil.example"})
 
     assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
+
+
+async def test_a_gateway_that_is_stopped_finishes_what_runs(gateway):
+    async with gateway(drain_timeout_s=20) as running, running.worker(held=True) as worker:
+        await running.reach("ready")
+        async with running.http() as client:
+            asking = asyncio.ensure_future(client.post("/v1/completions", json=ASK))
+            async with asyncio.timeout(20):
+                while not worker.submits:
+                    await asyncio.sleep(0.01)
+
+            running.stop.set()
+            await running.reach("draining")
+            worker.go.set()
+
+            assert (await asking).json()["choices"][0]["text"] == "Hello"
+
+
+async def test_what_cannot_finish_in_time_is_told_so(gateway):
+    async with gateway(drain_timeout_s=0.1) as running, running.worker(held=True), running.http() as client:
+        await running.reach("ready")
+        asking = asyncio.ensure_future(client.post("/v1/completions", json=ASK))
+        async with asyncio.timeout(20):
+            while (await running.health())["running"] < 1:
+                await asyncio.sleep(0.01)
+
+        running.stop.set()
+
+        answer = await asking
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "interrupted")
+    assert "the gateway is being stopped" in answer.json()["error"]["message"]

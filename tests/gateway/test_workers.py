@@ -41,6 +41,17 @@ async def test_until_the_gang_is_complete_requests_are_told_what_is_missing(gate
     assert "retry-after" in caught.value.response.headers
 
 
+async def test_a_worker_that_cannot_load_says_why_to_whoever_asks(gateway):
+    async with gateway() as running, running.worker(greets=False) as worker:
+        await worker.break_("model.safetensors is truncated")
+        await worker.leave()
+        async with asyncio.timeout(20):
+            while (health := await running.health())["workers"][0]["state"] != "failed":
+                await asyncio.sleep(0.02)
+
+    assert health["reason"] == "waiting for the worker on studio-1 (rank 0): model.safetensors is truncated"
+
+
 async def test_a_worker_with_a_foreign_key_is_not_let_in(gateway, caplog):
     async with gateway() as running, running.worker(keys=curve_pair()):
         async with asyncio.timeout(20):
@@ -102,6 +113,17 @@ async def test_a_worker_lost_before_the_first_token_is_a_503(gateway):
         errors = await asyncio.gather(*asking, return_exceptions=True)
     assert [error.status_code for error in errors] == [503, 503]
     assert "the worker on studio-2 (rank 1) ended" in errors[0].message
+
+
+async def test_a_first_worker_that_is_gone_is_noticed_by_the_next_request(gateway):
+    async with gateway(heartbeat_timeout_s=600) as running:
+        async with running.worker():
+            await running.reach("ready")
+
+        with pytest.raises(openai.InternalServerError, match="has closed its connection"):
+            await ask(running)
+
+        assert (await running.health())["state"] == "waiting"
 
 
 async def test_waiting_requests_do_not_wait_for_a_gang_that_is_lost(gateway):
