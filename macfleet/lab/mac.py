@@ -49,4 +49,6 @@ async def _watch(directory: MacDir, machine: Machine, over: asyncio.Event) -> No
 
 
 if __name__ == "__main__":
+    os.setsid()  # away from the terminal of `lab up`
+    os.chdir("/")
     asyncio.run(live(MacDir(Path(sys.argv[1]))))

@@ -50,9 +50,12 @@ class Machine:
             self._saved = text
 
     async def power_on(self) -> None:
-        """From cold. With FileVault on the Mac stops at its locked disk, where only a password helps."""
+        """From cold. With FileVault on the Mac stops at its locked disk, where only a password helps.
+
+        Not the very first time: somebody sat before it in Setup Assistant.
+        """
         self.state.ssh_port = self.sshd.port
-        if self.state.filevault:
+        if self.state.filevault and self.state.boots:
             self._become(Power.LOCKED)
             await self.sshd.lock(lambda: self._go(self._boot()))
             return

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import asyncssh
+from asyncssh.forward import SSHForwarder
 
 from macfleet.lab.environment import session_environment
 from macfleet.lab.factory import home_of
@@ -175,8 +176,26 @@ class _Login(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return self._sshd.accepts(username, key)
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
-        return True  # forwarded from here: on a rehearsal fleet every Mac is this machine
+    async def connection_requested(  # type: ignore[override]  # asyncssh awaits it
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> SSHForwarder:
+        """Forwarded from here: on a rehearsal fleet every Mac is this machine."""
+        try:
+            _, outward = await asyncio.get_running_loop().create_connection(SSHForwarder, dest_host, dest_port)
+        except OSError as error:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error)) from None
+        return _Forwarder(outward)
+
+
+class _Forwarder(SSHForwarder):
+    """Ends when both sides have. asyncssh's own keeps the channel open if the client is the last one to say so,
+    and a client that waits for the channel's end (`ssh -W`) waits for ever."""
+
+    def eof_received(self) -> bool:
+        goes_on = super().eof_received()
+        if not goes_on:
+            self.close()
+        return goes_on
 
 
 class _LockedLogin(_Login):

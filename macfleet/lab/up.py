@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -91,39 +91,37 @@ def _must_agree(lab: LabDir, kind: Hardware, macs: int) -> None:
 def _start(lab: LabDir, macs: Sequence[MacDir]) -> None:
     """Start the Macs' processes, detached from this one. If one does not come up, none is left behind."""
     sockets = _socket_directory(max(len(mac.name) for mac in macs))
-    processes = {mac: _start_one(mac, sockets) for mac in macs}
+    pids = {mac: _start_one(mac, sockets) for mac in macs}
     try:
-        for mac, process in processes.items():
-            _wait_for(mac, process)
+        for mac, pid in pids.items():
+            _wait_for(mac, pid)
     except BaseException:
         down(lab.path)
         raise
 
 
-def _start_one(mac: MacDir, sockets: str) -> subprocess.Popen[bytes]:
+def _start_one(mac: MacDir, sockets: str) -> int:
+    """The number of the new process. It outlives this one, so nobody holds on to it."""
     state = load_state(mac.state)
     state.socket = f"{sockets}/{mac.name}"
     state.power = Power.OFF
     save_state(state, mac.state)
     install_programs(mac, state.socket)
-    with open(mac.log, "ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "macfleet.lab.mac", str(mac.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-        )
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(mac.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(sys.executable, [sys.executable, "-m", "macfleet.lab.mac", str(mac.path)], os.environ, file_actions=files)
 
 
-def _wait_for(mac: MacDir, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(mac: MacDir, pid: int) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        if process.poll() is not None:
+        if os.waitpid(pid, os.WNOHANG)[0]:
             raise LabError(f"the process of {mac.name} ended at once", mac=mac.name, truths=_last_lines(mac.log))
         state = load_state(mac.state)
-        if state.simulator_pid == process.pid and state.power is not Power.OFF and _greets(state):
+        if state.simulator_pid == pid and state.power is not Power.OFF and _greets(state):
             return
         time.sleep(0.02)
     raise LabError(f"{mac.name} did not answer within {START_S:.0f} s", mac=mac.name, truths=_last_lines(mac.log))
