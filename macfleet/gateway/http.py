@@ -131,7 +131,7 @@ class Face:
             self._check_key(http)
             if "origin" in http.headers:
                 raise errors.forbidden("This is not for browsers.")
-            if self._service.config.api_key is None and not _is_loopback(http):
+            if self._service.config.api_key is None and not _is_from_this_mac(http):
                 raise errors.forbidden("Without an API key this is only allowed from the gateway's own Mac.")
             return await endpoint(http)
 
@@ -176,8 +176,10 @@ async def _disconnected(http: HttpRequest) -> None:
         pass
 
 
-def _is_loopback(http: HttpRequest) -> bool:
-    return http.client is not None and ip_address(http.client.host).is_loopback
+def _is_from_this_mac(http: HttpRequest) -> bool:
+    """Over loopback, or to the LAN address that the gateway listens on from that very address."""
+    client, server = http.scope["client"], http.scope["server"]
+    return client is not None and (ip_address(client[0]).is_loopback or client[0] == server[0])
 
 
 async def _render_error(http: HttpRequest, error: ApiError) -> Response:

@@ -70,13 +70,11 @@ class Running:
         return health
 
 
-@contextlib.asynccontextmanager
-async def running_gateway(model_dir, state_dir, world=1, **changes):
+def gateway_config(model_dir, state_dir, world=1, worker_keys=None, **changes):
     public, secret = curve_pair()
-    worker_keys = [curve_pair() for _ in range(world)]
     seats = [
         WorkerSeat(rank=rank, mac=f"studio-{rank + 1}", public_key=keys[0], first_layer=rank * 4, last_layer=rank * 4 + 4)
-        for rank, keys in enumerate(worker_keys)
+        for rank, keys in enumerate(worker_keys or [curve_pair() for _ in range(world)])
     ]
     values = {
         "service": "chat",
@@ -93,7 +91,13 @@ async def running_gateway(model_dir, state_dir, world=1, **changes):
         "state_dir": state_dir,
         "drain_timeout_s": 0,
     }
-    config = GatewayConfig.model_validate(values | changes)
+    return GatewayConfig.model_validate(values | changes)
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(model_dir, state_dir, world=1, **changes):
+    worker_keys = [curve_pair() for _ in range(world)]
+    config = gateway_config(model_dir, state_dir, worker_keys=worker_keys, **changes)
     server, stop = Server(config), asyncio.Event()
     serving = asyncio.ensure_future(server.run(stop))
     async with contextlib.AsyncExitStack() as clients:

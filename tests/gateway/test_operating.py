@@ -2,7 +2,12 @@
 
 import asyncio
 
+import httpx
 import pytest
+
+from macfleet.gateway.http import Face
+from macfleet.gateway.service import Service
+from tests.gateway.conftest import gateway_config
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +87,16 @@ async def test_without_a_key_the_operator_is_whoever_is_on_this_mac(gateway):
     async with gateway(api_key=None) as running, running.http(key=None) as client:
         assert (await client.post("/admin/drain")).status_code == 200
         assert (await client.post("/admin/resume")).status_code == 200
+
+
+@pytest.mark.parametrize(("client", "status"), [("10.0.0.9", 403), ("fe80::9", 403), ("10.0.0.1", 200), ("127.0.0.1", 200), ("::1", 200)])
+async def test_without_a_key_nobody_else_is_the_operator(model_dir, tmp_path, client, status):
+    config = gateway_config(model_dir, tmp_path, api_key=None)
+    app = Face(Service(config, lambda rank, message: True)).app()
+    transport = httpx.ASGITransport(app, client=(client, 50000))
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.1:8080") as http:
+        assert (await http.post("/admin/drain")).status_code == status
 
 
 async def test_a_page_in_a_browser_is_not_the_operator(gateway):
