@@ -14,9 +14,9 @@ from queue import SimpleQueue
 
 from macfleet import __version__
 from macfleet.core.errors import MacfleetError
-from macfleet.engines.protocol import Broken, FromWorker, Hello
+from macfleet.engines.protocol import HEARTBEAT_INTERVAL_S, Broken, FromWorker, Hello
 from macfleet.worker.config import WorkerConfig, load_config
-from macfleet.worker.control import Control
+from macfleet.worker.control import Control, write_heartbeat
 from macfleet.worker.engine import Engine
 from macfleet.worker.environment import mlx_environment
 from macfleet.worker.gate import wait_for_gpu_memory
@@ -73,8 +73,12 @@ class Computing:
     def finish(self) -> None:
         """Let the step that runs come to its end; what still loads is left."""
         self.inbox.put(Stop())
-        if self._thread is not None and self._runner is not None:
-            self._thread.join(_LAST_STEP_S)
+        deadline = time.monotonic() + _LAST_STEP_S
+        while self._runner is not None and self.is_alive() and time.monotonic() < deadline:
+            assert self._thread is not None
+            self._thread.join(HEARTBEAT_INTERVAL_S)
+            # The agent kills a worker that falls silent; one that ends in an orderly way must not be taken for it.
+            write_heartbeat(self._config.heartbeat_file, epoch=self._runner.epoch, busy_s=None)
 
     def _live(self, control: Control) -> None:
         say = control.mouth()
