@@ -85,6 +85,7 @@ def worker_config(gang: Gang, seat: Seat, stage: Stage) -> dict[str, Any]:
         "public_key": seat.keys.public,
         "secret_key": seat.keys.secret.reveal(),
         "gateway_public_key": gang.gateway_keys.public,
+        "previous_public_key": gang.seats[stage.rank - 1].keys.public,
         "context_tokens": gang.service.context_tokens,
         "concurrency": gang.service.concurrency,
         "heartbeat_file": join(directory, "heartbeat.json"),

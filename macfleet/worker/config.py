@@ -62,6 +62,7 @@ class WorkerConfig(_Strict):
     public_key: Z85Key
     secret_key: Z85Key = Field(repr=False)
     gateway_public_key: Z85Key
+    previous_public_key: Z85Key | None = Field(None, description="The previous rank's; it may connect before `assemble` names it")
     context_tokens: int = Field(8192, ge=1)
     concurrency: int = Field(4, ge=1)
     prefill_chunk_tokens: int = Field(512, ge=1)

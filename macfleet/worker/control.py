@@ -110,6 +110,7 @@ class Control:
         dealer.curve_publickey = self._config.public_key.encode()
         dealer.curve_secretkey = self._config.secret_key.encode()
         dealer.curve_serverkey = self._config.gateway_public_key.encode()
+        dealer.ipv6 = True
         dealer.connect(self._config.control)
         return dealer
 

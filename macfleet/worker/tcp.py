@@ -13,11 +13,13 @@ from macfleet.engines.protocol import Assemble
 from macfleet.worker.config import WorkerConfig
 from macfleet.worker.frames import Frame, FrameBroken, Kind, pack_header, unpack
 from macfleet.worker.link import Arrivals, Deliver, LinkLost
-from macfleet.worker.zap import Doorkeeper
+from macfleet.worker.zap import ZAP_DOMAIN, Doorkeeper
 
 # A neighbour whose process hangs, or a cable that is pulled, ends no TCP connection: ask every second, give up after three.
 _PING_MS = 1000
 _PING_TIMEOUT_MS = 3000
+# After a "not now" of the Doorkeeper nothing comes, and only this makes ZeroMQ try again.
+_HANDSHAKE_MS = 1000
 
 
 class TcpLink:
@@ -30,6 +32,8 @@ class TcpLink:
         self._deliver = deliver
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._doorkeeper = Doorkeeper(self._context)
+        if config.previous_public_key is not None:
+            self._doorkeeper.allow([config.previous_public_key])
         self._push: zmq.Socket[bytes] | None = None
         self._epoch = 0
         self._sequence = 0
@@ -66,7 +70,8 @@ class TcpLink:
         pull.rcvhwm = 0  # what may be in flight is bounded by rank 0's scheduler
         self._use_keys(pull)
         pull.curve_server = True
-        pull.bind(f"tcp://{sockets.gethostbyname(self._config.listen_address)}:*")
+        pull.zap_domain = ZAP_DOMAIN
+        pull.bind(f"tcp://{_numeric(self._config.listen_address)}:*")
         return pull
 
     def _connect(self, endpoint: str, public_key: str) -> zmq.Socket[bytes]:
@@ -74,15 +79,17 @@ class TcpLink:
         push.linger = 0
         push.sndhwm = 0
         push.sndtimeo = int(self._config.link_deadline_s * 1000)
+        push.handshake_ivl = _HANDSHAKE_MS
         push.heartbeat_ivl, push.heartbeat_timeout = _PING_MS, _PING_TIMEOUT_MS
         self._use_keys(push)
         push.curve_serverkey = public_key.encode()
-        monitor = push.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_MONITOR_STOPPED)
+        monitor = push.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_MONITOR_STOPPED)
         threading.Thread(target=self._watch, args=(monitor, self._epoch, endpoint), name="link-watch", daemon=True).start()
         push.connect(endpoint)
         return push
 
     def _use_keys(self, socket: zmq.Socket[bytes]) -> None:
+        socket.ipv6 = True
         socket.curve_publickey = self._config.public_key.encode()
         socket.curve_secretkey = self._config.secret_key.encode()
 
@@ -109,10 +116,22 @@ class TcpLink:
             pull.close()
 
     def _watch(self, monitor: zmq.Socket[bytes], epoch: int, endpoint: str) -> None:
-        """A connection that ends may have taken frames with it, even if ZeroMQ connects again: the epoch is over."""
+        """A connection that ends may have taken frames with it, even if ZeroMQ connects again: the epoch is over.
+
+        One that ends before its handshake is the next rank's "not now" (see Doorkeeper) and has taken nothing.
+        """
+        was_proved = False
         try:
-            while recv_monitor_message(monitor)["event"] == zmq.EVENT_DISCONNECTED:
-                self._deliver(LinkLost(f"the connection to the next rank at {endpoint} ended", epoch))
+            while (event := recv_monitor_message(monitor)["event"]) != zmq.EVENT_MONITOR_STOPPED:
+                if event == zmq.EVENT_DISCONNECTED and was_proved:
+                    self._deliver(LinkLost(f"the connection to the next rank at {endpoint} ended", epoch))
+                was_proved = was_proved or event == zmq.EVENT_HANDSHAKE_SUCCEEDED
         except zmq.ZMQError:
             pass  # the context is going
         monitor.close()
+
+
+def _numeric(address: str) -> str:
+    """zmq connects to names, but binds to addresses only. An IPv6 one wants brackets."""
+    found = str(sockets.getaddrinfo(address, None, type=sockets.SOCK_STREAM)[0][4][0])
+    return f"[{found}]" if ":" in found else found

@@ -9,13 +9,15 @@ import zmq
 from zmq.utils import z85
 
 _ENDPOINT = "inproc://zeromq.zap.01"
+# Sockets that are to be guarded name it: with a domain, libzmq lets nobody in when there is nobody to ask.
+ZAP_DOMAIN = b"macfleet"
 
 
 class Doorkeeper:
     """Lets the keys of `allow` in, on every CURVE socket of `context`.
 
-    The answer to all others is 300, "not now": ZeroMQ then tries again by itself. A neighbour may hear of a new epoch some
-    milliseconds before we do, and with 400 it would never come back.
+    The answer to all others is 300, "not now": a client with a short handshake interval tries again by itself. A neighbour may
+    hear of a new epoch some milliseconds before we do, and with 400 it would never come back.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]]):

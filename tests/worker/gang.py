@@ -31,7 +31,7 @@ from macfleet.engines.protocol import (
 from macfleet.worker.config import load_config
 from macfleet.worker.control import Control
 from macfleet.worker.process import Computing
-from macfleet.worker.zap import Doorkeeper
+from macfleet.worker.zap import ZAP_DOMAIN, Doorkeeper
 
 DEADLINE_S = 60.0
 
@@ -76,6 +76,7 @@ class Gang:
         self.router = self.context.socket(zmq.ROUTER)
         self.router.linger = 0
         self.router.curve_server = True
+        self.router.zap_domain = ZAP_DOMAIN
         self.router.curve_publickey, self.router.curve_secretkey = self.public.encode(), secret.encode()
         self.router.bind("tcp://127.0.0.1:*")
         self.control = self.router.last_endpoint.decode()
@@ -136,11 +137,11 @@ class Gang:
         self.epoch += 1
         self.ready.clear()
         for rank in range(self.world):
-            self.tell(rank, self._assemble_for(rank))
+            self.tell(rank, self.assemble_message(rank))
         self.wait(lambda: len(self.ready) == self.world, "ready from every rank")
         return self
 
-    def _assemble_for(self, rank):
+    def assemble_message(self, rank):
         if self.world == 1 or self.kind != "tcp":
             return Assemble(epoch=self.epoch)
         following = self.hellos[(rank + 1) % self.world]
