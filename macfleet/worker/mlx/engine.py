@@ -9,13 +9,16 @@ from typing import Any
 import mlx.core as mx
 
 from macfleet.core.errors import MacfleetError
+from macfleet.core.units import GIB
 from macfleet.engines.protocol import Sampling
 from macfleet.worker.engine import Picked, Tensor
 from macfleet.worker.mlx.arrays import to_array, to_tensor
 from macfleet.worker.mlx.load import load_stage
 from macfleet.worker.mlx.sampling import Sampler
 
-_STEPS_BETWEEN_CLEANING = 256  # as mlx-lm does: buffers that nobody reuses go back to the system
+# Buffers kept for reuse. A limit and not `mx.clear_cache()` now and then, as mlx-lm does: that waits for every stream, also for
+# the one on which a ring's recv is pending, which is for ever.
+_CACHE_LIMIT_BYTES = 2 * GIB
 
 
 @dataclass
@@ -36,12 +39,12 @@ class MlxEngine:
             maybe_set_recommended_wired_limit()
         else:
             mx.set_default_device(mx.cpu)
+        mx.set_cache_limit(_CACHE_LIMIT_BYTES)
         loaded = load_stage(model_dir, first_layer, last_layer, layers_expected_last=is_last)
         self._stage = loaded.stage
         self.names = loaded.names
         self.weight_bytes = loaded.weight_bytes
         self._slots: dict[int, _Slot] = {}
-        self._steps = 0
 
     def open(self, slot: int, sampling: Sampling) -> None:
         self._slots[slot] = _Slot(self._stage.make_cache(), sampling)
@@ -52,10 +55,8 @@ class MlxEngine:
         filled = [entry.state for entry in self._stage.own_cache(state.cache)]
         if self._stage.is_last:
             mx.eval(filled)  # the head is not among what this needs, so it is not computed
-            self._clean(inputs)
             return None
         mx.eval(hidden, filled)
-        self._clean(inputs)
         return to_tensor(hidden)
 
     def pick(self, slot: int, position: int, inputs: Tensor) -> Picked:
@@ -63,9 +64,7 @@ class MlxEngine:
         logits = self._stage(to_array(inputs), state.cache)[:, -1, :]
         if state.sampler is None:
             state.sampler = Sampler(state.sampling, logits.shape[-1])
-        picked = state.sampler.pick(logits)
-        self._clean(inputs)
-        return picked
+        return state.sampler.pick(logits)
 
     def free(self, slot: int) -> None:
         self._slots.pop(slot, None)
@@ -73,7 +72,6 @@ class MlxEngine:
     def close(self) -> None:
         self._slots.clear()
         del self._stage
-        mx.clear_cache()
 
     def _at(self, slot: int, position: int, inputs: Tensor) -> _Slot:
         state = self._slots[slot]
@@ -81,8 +79,3 @@ class MlxEngine:
             raise MacfleetError(f"token {position} came where {state.tokens} was expected")
         state.tokens += inputs.shape[1]
         return state
-
-    def _clean(self, inputs: Tensor) -> None:
-        self._steps += 1
-        if inputs.shape[1] > 1 or self._steps % _STEPS_BETWEEN_CLEANING == 0:
-            mx.clear_cache()

@@ -7,8 +7,8 @@ stream), the beginning has a deadline, and what cannot be repaired ends the proc
 
 from __future__ import annotations
 
+import faulthandler
 import logging
-import os
 import threading
 from dataclasses import replace
 from queue import SimpleQueue
@@ -25,7 +25,6 @@ from macfleet.worker.link import Arrivals, Deliver, LinkDead, LinkLost
 log = logging.getLogger("macfleet.worker")
 
 _BACKENDS = {"ring": "ring", "jaccl": "jaccl", "jaccl-ring": "jaccl"}
-START_AGAIN = 75
 
 
 class GroupLink:
@@ -62,27 +61,25 @@ class GroupLink:
         self._outgoing.put(None)
 
     def _begin(self) -> Any:
-        """All ranks meet here. mx.distributed would wait for a missing one for ever, so a watchdog ends the process."""
-        watchdog = threading.Timer(self._config.link_deadline_s, self._nobody_came)
-        watchdog.daemon = True
-        watchdog.start()
+        """All ranks meet here. mx.distributed waits for a missing one for ever, and holds Python's lock while it does.
+
+        No thread of ours could end that, so it is faulthandler's, which needs no lock: it says where we were and exits.
+        """
+        log.info("making the %s; if a rank is missing this process ends in %g s", self._config.kind, self._config.link_deadline_s)
+        faulthandler.dump_traceback_later(self._config.link_deadline_s, exit=True)
         try:
             # strict: without it a backend that cannot start gives a group of one, and each rank computes alone.
             group = mx.distributed.init(strict=True, backend=_BACKENDS[self._config.kind])
         except RuntimeError as error:
             raise LinkDead(f"the {self._config.kind} could not begin: {error}", mac=self._config.mac) from error
         finally:
-            watchdog.cancel()
+            faulthandler.cancel_dump_traceback_later()
         made, planned = f"{group.rank()} of {group.size()}", f"{self._config.rank} of {self._config.world}"
         if made != planned:
             raise LinkDead(f"the {self._config.kind} made this rank {made}, planned is {planned}", mac=self._config.mac)
         threading.Thread(target=self._send_all, args=(group,), name="link-send", daemon=True).start()
         threading.Thread(target=self._receive_all, args=(group,), name="link-receive", daemon=True).start()
         return group
-
-    def _nobody_came(self) -> None:
-        log.error("the %s did not begin within %g s: another rank is missing", self._config.kind, self._config.link_deadline_s)
-        os._exit(START_AGAIN)
 
     def _send_all(self, group: Any) -> None:
         stream = mx.new_stream(mx.cpu)
