@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from macfleet.cli import lab_model
 from macfleet.cli.output import Output, column_width
 from macfleet.cli.session import JsonOption, QuietOption
 
@@ -25,6 +26,7 @@ DirOption = Annotated[
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Rehearse: simulated Macs behind a real SSH server, with faults to order.")
+app.command("model")(lab_model.model)
 
 
 def _folder(directory: Path | None) -> Path:
