@@ -95,9 +95,9 @@ def gateway_config(model_dir, state_dir, world=1, worker_keys=None, **changes):
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(model_dir, state_dir, world=1, **changes):
+async def running_gateway(tiny_dir, state_dir, world=1, *, model_dir=None, **changes):
     worker_keys = [curve_pair() for _ in range(world)]
-    config = gateway_config(model_dir, state_dir, worker_keys=worker_keys, **changes)
+    config = gateway_config(model_dir or tiny_dir, state_dir, worker_keys=worker_keys, **changes)
     server, stop = Server(config), asyncio.Event()
     serving = asyncio.ensure_future(server.run(stop))
     async with contextlib.AsyncExitStack() as clients:
