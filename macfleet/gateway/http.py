@@ -183,6 +183,8 @@ def _is_from_this_mac(http: HttpRequest) -> bool:
 
 
 async def _render_error(http: HttpRequest, error: ApiError) -> Response:
+    # Never the message: it may quote what the client sent.
+    log.info("request refused", extra={"path": http.url.path, "status": error.status, "code": error.code, "param": error.param})
     return JSONResponse(error.body(), error.status, error.headers())
 
 

@@ -37,9 +37,13 @@ class ModelText:
             return self._encode(self._conversation(request), add_special_tokens=False)  # the template has put them there
         if isinstance(request.prompt, str):
             return self._encode(request.prompt, add_special_tokens=True)
-        if any(token >= self._vocabulary for token in request.prompt):
-            raise invalid(f"Token ids of this model are below {self._vocabulary}.", param="prompt", code="invalid_value")
+        self.check_tokens(request.prompt, "prompt")
         return request.prompt
+
+    def check_tokens(self, tokens: Iterable[int], param: str) -> None:
+        """Raises ApiError for ids that the model does not have: on the GPU they would read whatever lies there."""
+        if any(token >= self._vocabulary for token in tokens):
+            raise invalid(f"Token ids of this model are below {self._vocabulary}.", param=param, code="invalid_value")
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of some tokens, without the model's own marks."""

@@ -75,6 +75,7 @@ class _HttpServer(uvicorn.Server):
             server_header=False,
             lifespan="off",
             ws="none",
+            timeout_keep_alive=75,  # longer than clients keep an idle connection, or they meet its end with a request
             timeout_graceful_shutdown=5,  # the draining was before; this is for what it could not end
         )
         super().__init__(settings)

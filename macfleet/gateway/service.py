@@ -60,6 +60,7 @@ class Service:
             raise prompt_too_long(len(prompt), self.config.context_tokens, request.prompt_param)
         self.check_open()
         text = self.loaded_text()
+        text.check_tokens(request.sampling.logit_bias, "logit_bias")
         # More than fits is not an error: the answer ends at the context with finish_reason "length".
         wanted = min(request.max_tokens or room, room)
         return self.desk.enter(prompt, wanted, _sampling(request, text), text.eos)

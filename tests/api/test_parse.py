@@ -1,6 +1,9 @@
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from macfleet.api.errors import ApiError
 from macfleet.api.parse import parse_chat, parse_completion
@@ -176,3 +179,35 @@ def test_a_wrong_prompt_is_refused(prompt, code):
 def test_a_completion_writes_sixteen_tokens_unless_told():
     assert completion().max_tokens == 16
     assert completion(max_tokens=3).max_tokens == 3
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["role", "content", "type", "text", "1"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+FIELDS = ["messages", "prompt", "model", "max_tokens", "stop", "logit_bias", "stream_options", "tools", "n", "temperature", "seed", "top_k"]
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4))
+def test_whatever_comes_is_a_request_or_one_error_that_names_the_field(fields):
+    body = json.dumps({"model": "m", "messages": MESSAGES, "prompt": "Once"} | fields).encode()
+    assert named_by(parse_chat, body) in (None, *FIELDS)
+    assert named_by(parse_completion, body) in (None, *FIELDS)
+
+
+def named_by(parse, body):
+    """The top field that the error names; None when there is no error."""
+    try:
+        parse(body)
+    except ApiError as error:
+        return re.split(r"[.\[]", error.param)[0]
+    return None
+
+
+@given(st.binary(max_size=50))
+def test_no_bytes_are_worse_than_an_error(body):
+    with pytest.raises(ApiError):
+        parse_chat(body)

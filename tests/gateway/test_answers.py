@@ -1,6 +1,7 @@
 """Questions answered over real sockets, by the official client where it matters what that client understands."""
 
 import asyncio
+import contextlib
 
 import openai
 import pytest
@@ -122,6 +123,45 @@ async def test_many_streams_at_once_do_not_mix(gateway):
         answers = await asyncio.gather(*(client.completions.create(model="tiny", prompt=text, max_tokens=99) for text in texts))
 
     assert [answer.choices[0].text for answer in answers] == texts
+
+
+async def test_clients_that_come_and_go_leave_nothing_behind(gateway):
+    async with gateway(concurrency=4, queue_limit=60) as running, running.worker() as worker:
+        worker.step_s = 0.002
+        await running.reach("ready")
+        client = running.openai()
+
+        async def ask(number):
+            text = f"question {number} " * 5
+            asking = client.completions.create(model="tiny", prompt=text, max_tokens=150, stream=number % 2 == 0)
+            if number % 3 == 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asking, 0.01 * (number % 7))
+                return True
+            answer = await asking
+            return text == ("".join([chunk.choices[0].text async for chunk in answer]) if number % 2 == 0 else answer.choices[0].text)
+
+        was_right = await asyncio.gather(*(ask(number) for number in range(48)))
+        async with asyncio.timeout(20):
+            while (health := await running.health())["running"] + health["waiting"]:
+                await asyncio.sleep(0.01)
+
+    assert all(was_right)
+
+
+async def test_the_log_has_counts_and_times_but_no_text(gateway, caplog):
+    caplog.set_level("INFO")
+    async with gateway() as running, running.worker():
+        await running.reach("ready")
+
+        await running.openai().chat.completions.create(model="tiny", messages=[{"role": "user", "content": "my secret"}])
+        with pytest.raises(openai.BadRequestError):
+            await running.openai().chat.completions.create(model="tiny", messages=[{"role": "my secret", "content": ""}])
+
+    ended = next(record for record in caplog.records if record.message == "request ended")
+    assert (ended.outcome, ended.prompt_tokens, ended.tokens) == ("stop", 9, 10)
+    assert "secret" not in str([vars(record) for record in caplog.records if record.name.startswith("macfleet")])
+    assert "open sesame" not in caplog.text
 
 
 async def test_the_models_are_listed(gateway):

@@ -59,10 +59,11 @@ async def test_a_prompt_that_just_fits_is_answered(gateway):
     assert response.json()["usage"] == {"prompt_tokens": 199, "completion_tokens": 1, "total_tokens": 200}
 
 
-async def test_token_ids_that_the_model_does_not_have_are_refused(steady):
-    response = await post(steady, {"model": "tiny", "prompt": [1, 257]}, "/v1/completions")
+@pytest.mark.parametrize(("param", "value"), [("prompt", [1, 257]), ("logit_bias", {"257": 1})])
+async def test_token_ids_that_the_model_does_not_have_are_refused(steady, param, value):
+    response = await post(steady, {"model": "tiny", "prompt": "Hello"} | {param: value}, "/v1/completions")
 
-    assert (response.status_code, response.json()["error"]["param"]) == (400, "prompt")
+    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 
 @pytest.mark.parametrize(
