@@ -91,6 +91,8 @@ def _entries(text: bytes, file: str) -> dict[str, Any]:
         entries = json.loads(text)
     except (ValueError, RecursionError):
         raise _broken(file, "has a header that is not JSON") from None
+    if isinstance(entries, dict) and entries.get("__metadata__", {}) is None:
+        del entries["__metadata__"]  # mlx writes null where there is none
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
         raise _broken(file, "has a header that names no tensors")
     return entries

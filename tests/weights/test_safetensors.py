@@ -35,6 +35,12 @@ def test_each_tensor_is_where_the_header_says_counted_from_the_start_of_the_file
     assert header.metadata == {"format": "mlx"}
 
 
+def test_metadata_may_be_null_as_mlx_writes_it():
+    header = parse(file_of({"__metadata__": None, "a": entry(0, 8)}, 8))
+
+    assert (header.metadata, [tensor.name for tensor in header.tensors]) == ({}, ["a"])
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
