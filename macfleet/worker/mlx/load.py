@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model
 
 from macfleet.core.errors import RequestError, WeightsBroken
+from macfleet.weights.safetensors import PREFIX_BYTES, header_length, parse_header
 from macfleet.worker.mlx.families import refuse_unproven
 from macfleet.worker.mlx.split import Stage, find_inner
 
@@ -147,17 +147,9 @@ def _check_files(model_dir: Path) -> None:
 def _check_size(file: Path) -> None:
     """A safetensors file is as long as its header says. mlx notices only while reading, on a thread that ends the process."""
     with file.open("rb") as stream:
-        start = stream.read(8)
-        header_bytes = int.from_bytes(start, "little")
-        header = stream.read(header_bytes) if header_bytes < 2**30 else b""
-    try:
-        tensors = [entry for name, entry in json.loads(header).items() if name != "__metadata__"]
-        expected = 8 + header_bytes + max((entry["data_offsets"][1] for entry in tensors), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsBroken(f"{file} is not a safetensors file", hint="stage the model again: macfleet deploy") from error
-    size = file.stat().st_size
-    if size < expected:
-        raise WeightsBroken(f"{file} is truncated: {size} bytes of {expected}", hint="stage the model again: macfleet deploy")
+        prefix = stream.read(PREFIX_BYTES)
+        header = prefix + stream.read(header_length(prefix, str(file)))
+    parse_header(header, str(file), file.stat().st_size)
 
 
 def _read(file: Path) -> Tensors:
