@@ -107,7 +107,10 @@ def _deploy(session: Session, fleet: Any, plan: GangPlan, facts: Any, model: Any
 
     inventory, service = session.inventory, plan.service
     key = read_secret(service.api_key, inventory.path.parent) if service.api_key else None
-    services, _ = read_services(fleet)
+    services, asked = read_services(fleet)
+    for member in service.macs:
+        if (error := asked.errors().get(member)) is not None:
+            raise error  # what runs there now is not known, so nothing may be put over it
     concerned = {*service.macs, *(services[service.name].macs if service.name in services else ())}
     macs = [mac for mac in inventory.macs if mac.name in concerned]
     with fleet_lock(fleet, f"deploy {service.name}", macs):

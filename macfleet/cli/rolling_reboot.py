@@ -88,7 +88,7 @@ def _roll(
     from macfleet.core.units import format_duration
     from macfleet.fleet.lock import fleet_lock
     from macfleet.serving.own_lock import free_own_dead_locks
-    from macfleet.serving.reboot import Roller, read_for_roll
+    from macfleet.serving.reboot import Roller, halted, read_for_roll
     from macfleet.window.roll import Step
 
     output = session.output
@@ -98,14 +98,18 @@ def _roll(
     services = read_for_roll(fleet, macs, remembered)
     left = [entry.name for entry in roll.macs if entry.step is not Step.DONE] if roll else names
     _say_plan(session, left, services)
+    roller = Roller(fleet, file, session.journal, services, output.talk)
     if dry_run:
+        considered = roll or roller.consider(macs, options, accepted)
+        if considered.halt is not None:
+            raise halted(considered.halt)
+        output.answer(f"{len(left)} Macs would be restarted")
         return
     if not session.consent(f"Restart {', '.join(left)}?", yes=yes):
         raise typer.Exit(1)
     began = fleet.clock.monotonic()
     free_own_dead_locks(fleet, macs)
     with fleet_lock(fleet, "rolling reboot", macs):
-        roller = Roller(fleet, file, session.journal, services, output.talk)
         ready = roller.go_on(roll, accepted) if roll else roller.begin(macs, options, accepted)
         roller.run(ready)
     output.answer(f"{len(left)} Macs restarted, every one proved, in {format_duration(fleet.clock.monotonic() - began)}")

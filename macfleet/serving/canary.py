@@ -41,6 +41,10 @@ class Passed:
     answer: str
 
 
+class CanaryFailed(ServiceFailed):
+    """The service answers, and what it answers is wrong: waiting will not mend it."""
+
+
 def choose_canary(weight_bytes: int, context_tokens: int) -> Canary:
     """The proof that fits a model of this size in a context of this length."""
     room = context_tokens * 3 // 4
@@ -53,7 +57,10 @@ def choose_canary(weight_bytes: int, context_tokens: int) -> Canary:
 
 
 def run_canary(gateway: Gateway, canary: Canary, expected: str = "") -> Passed:
-    """Raises ServiceFailed with what came back instead. `expected`: what the same service said when it was deployed."""
+    """Raises CanaryFailed with what came back instead, ServiceFailed when nothing came.
+
+    `expected`: what the same service said when it was deployed.
+    """
     if canary.kind == "needle":
         return _needle(gateway, canary)
     return _same_as(gateway, canary, expected) if expected else _same_twice(gateway, canary)
@@ -62,7 +69,7 @@ def run_canary(gateway: Gateway, canary: Canary, expected: str = "") -> Passed:
 def _needle(gateway: Gateway, canary: Canary) -> Passed:
     answer = gateway.ask(canary.prompt, max_tokens=canary.max_tokens, timeout_s=_DEADLINE_S)
     if _CODE_WORD not in answer.text.lower():
-        raise ServiceFailed(
+        raise CanaryFailed(
             "the canary failed: the service answers, but not from what it was given",
             truths=(
                 f"a prompt of {answer.prompt_tokens} tokens holds a code word; asked for it, the model said {_short(answer.text)}",
@@ -76,7 +83,7 @@ def _needle(gateway: Gateway, canary: Canary) -> Passed:
 def _same_as(gateway: Gateway, canary: Canary, expected: str) -> Passed:
     answer = gateway.complete(canary.prompt, max_tokens=canary.max_tokens, timeout_s=_DEADLINE_S)
     if answer.text != expected:
-        raise ServiceFailed(
+        raise CanaryFailed(
             "the canary failed: the service does not say any more what it said when it was deployed",
             truths=(f"then {_short(expected)}", f"now {_short(answer.text)}", "both at temperature 0"),
             hint="deploy it again: that stages and hashes the weights anew",
@@ -87,14 +94,14 @@ def _same_as(gateway: Gateway, canary: Canary, expected: str) -> Passed:
 def _same_twice(gateway: Gateway, canary: Canary) -> Passed:
     first, second = (gateway.complete(canary.prompt, max_tokens=canary.max_tokens, timeout_s=_DEADLINE_S) for _ in range(2))
     if first != second:
-        raise ServiceFailed(
+        raise CanaryFailed(
             "the canary failed: the same prompt at temperature 0 gave two answers",
             truths=(f"first {_short(first.text)} ({first.completion_tokens} tokens)", f"then {_short(second.text)}"),
             hint="the stages do not compute the same thing twice: look at the workers' logs",
         )
     is_cut = first.finish_reason == "length"
     if first.completion_tokens > canary.max_tokens or (is_cut and first.completion_tokens < canary.max_tokens):
-        raise ServiceFailed(
+        raise CanaryFailed(
             f"the canary failed: {canary.max_tokens} tokens were asked for, {first.completion_tokens} came, and it says "
             f'"{first.finish_reason}"'
         )

@@ -120,8 +120,6 @@ def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
         context_tokens=service.context_tokens,
         concurrency=service.concurrency,
         needs_key=gang.api_key is not None,
-        canary="",
-        canary_answer="",
         deployed_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         deployed_by=f"{getpass.getuser()} on {platform.node()}",
     )

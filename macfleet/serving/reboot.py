@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from macfleet.checks import CHECKS
 from macfleet.core.errors import ConnectionDropped, HostKeyMismatch, HostKeyUnknown, MacfleetError, ServiceFailed, Unreachable
 from macfleet.core.fact import Fact, Facts, Unknown
-from macfleet.core.units import format_duration
+from macfleet.core.units import clock_time, format_duration
 from macfleet.fleet.fleet import Fleet
 from macfleet.fleet.journal import Journal
 from macfleet.fleet.reach import Reach
 from macfleet.inventory.mac import Mac
 from macfleet.macos import fdesetup, shutdown, sudo, sysctl
 from macfleet.serving import jobs
-from macfleet.serving.canary import choose_canary, run_canary
+from macfleet.serving.canary import CanaryFailed, choose_canary, run_canary
 from macfleet.serving.gateway import Gateway, open_gateway
 from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import Deployed, read_services, services_on
@@ -75,6 +74,13 @@ class Roller:
 
     def begin(self, macs: Sequence[Mac], options: RollOptions, accepted: Collection[str]) -> Roll:
         """A new roll over `macs`, refused as a whole (and kept, for --resume) when one of them could not come back."""
+        roll = self.consider(macs, options, accepted)
+        self._file.save_services(self._services)
+        self._keep(roll)
+        return roll
+
+    def consider(self, macs: Sequence[Mac], options: RollOptions, accepted: Collection[str]) -> Roll:
+        """What `begin` would begin with; nothing is written. Its `halt` says why it must not."""
         before, known_failures = self._look_before(macs)
         sick = {
             service.name: health.sentence()
@@ -90,10 +96,7 @@ class Roller:
             )
             for mac in macs
         )
-        roll = Roll(now, entries, options, preflight(before, sick, accepted, now))
-        self._file.save_services(self._services)
-        self._keep(roll)
-        return roll
+        return Roll(now, entries, options, preflight(before, sick, accepted, now))
 
     def go_on(self, roll: Roll, accepted: Collection[str]) -> Roll:
         """The roll to be picked up. Macs that were not touched yet are looked at again; the one it stood at answers for itself."""
@@ -132,12 +135,14 @@ class Roller:
                     return self._serve(action)
         except (HostKeyMismatch, HostKeyUnknown):
             raise  # nothing to wait through: somebody must look
+        except CanaryFailed as error:
+            return Problem(str(error), is_final=True)
         except MacfleetError as error:
             return Problem(str(error))
         raise AssertionError(f"{action} is carried out by `run`")
 
     def _look(self, action: Look) -> Seen:
-        until = f", until {_clock_time(action.until)} at most" if action.until else ""
+        until = f", until {clock_time(action.until)} at most" if action.until else ""
         self._tell(f"{action.mac}: waiting for {action.awaited}{until}")
         self._fleet.clock.sleep(action.wait_s)
         mac = self._mac(action.mac)
@@ -300,7 +305,3 @@ def _failures(mac: Mac, facts: Facts) -> tuple[str, ...]:
 def _known(facts: Facts, fact: Fact[bool]) -> bool | None:
     value = facts[fact]
     return None if isinstance(value, Unknown) else value
-
-
-def _clock_time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds):%H:%M:%S}"

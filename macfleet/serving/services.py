@@ -45,10 +45,10 @@ class Deployed:
     context_tokens: int
     concurrency: int
     needs_key: bool
-    canary: str
-    canary_answer: str
     deployed_at: str
     deployed_by: str
+    canary: str = ""  # what was proved; empty until it was
+    canary_answer: str = ""
 
     @property
     def head(self) -> str:
@@ -129,4 +129,5 @@ def _deployed(value: dict[str, Any]) -> Deployed:
     if value["schema"] != _SCHEMA:
         raise ValueError(f"schema {value['schema']}")
     stages = tuple(DeployedStage(**stage) for stage in value["stages"])
-    return Deployed(**{**{field.name: value[field.name] for field in fields(Deployed)}, "stages": stages})
+    known = {field.name: value[field.name] for field in fields(Deployed) if field.name in value}
+    return Deployed(**{**known, "stages": stages})

@@ -98,9 +98,10 @@ class Did:
 
 @dataclass(frozen=True)
 class Problem:
-    """The action could not be carried out, or what it looks at is not as wanted."""
+    """The action could not be carried out, or what it looks at is not as wanted. `is_final`: waiting will not mend it."""
 
     what: str
+    is_final: bool = False
 
 
 @dataclass(frozen=True)

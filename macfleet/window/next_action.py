@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from macfleet.core.units import format_duration
+from macfleet.core.units import clock_time, format_duration
 from macfleet.window.actions import (
     Action,
     Did,
@@ -120,7 +120,11 @@ def _did_not_return(roll: Roll, mac: MacRoll, observation: Observation, now: flo
         return _stand(roll, mac, what, now, (f"{mac.name} has its jobs stopped",), f"see why it refuses to restart, then {_RESUME}")
     reach = observation.reach if isinstance(observation, Seen) else "nothing seen"
     detail = observation.detail if isinstance(observation, Seen) and observation.detail else reach
-    truths = (f"{mac.name} was told to reboot, waited {waited}; it answers: {detail}", *_what_it_takes_along(mac))
+    seen = f"last seen {clock_time(mac.last_seen)}, " if mac.last_seen else ""
+    truths = (
+        f"waited {waited} for another boot session than {mac.boot_before}; {seen}now: {detail}",
+        *_what_it_takes_along(mac),
+    )
     hint = "check its power and FileVault (a locked disk waits for a password)"
     if reach == "filevault-locked":
         hint = f"its disk is locked: `ssh` to {mac.name} with an account's password unlocks it"
@@ -140,7 +144,7 @@ def _settling(roll: Roll, mac: MacRoll, observation: Observation | None, now: fl
             return _stand(roll, mac, f"{mac.name} restarted again by itself after its reboot", now, truths, hint)
         case Seen(boot_id=None) if waited_s >= roll.options.return_s:
             return _did_not_return(roll, mac, observation, now)
-    return roll, Look(mac.name, "that it stays up", min(1.0, roll.options.settle_s), mac.since + roll.options.return_s)
+    return roll, Look(mac.name, "it to stay up", min(1.0, roll.options.settle_s), mac.since + roll.options.return_s)
 
 
 def _verifying(roll: Roll, mac: MacRoll, observation: Observation | None, now: float) -> Decision:
@@ -167,7 +171,7 @@ def _serving(roll: Roll, mac: MacRoll, observation: Observation | None, now: flo
     match observation:
         case Did():
             return _enter(roll, mac, Step.DONE, now)
-        case Problem(what) if now >= until:
+        case Problem(what, is_final) if is_final or now >= until:
             truths = (f"{mac.name} is rebooted and verified",)
             hint = f"`macfleet status` and `macfleet logs` show more; then {_RESUME}"
             return _stand(roll, mac, f"after the reboot of {mac.name}: {what}", now, truths, hint)

@@ -68,7 +68,7 @@ def test_a_roll_stops_at_the_first_mac_that_does_not_return():
     assert isinstance(action, Stand)
     assert action.halt.mac == "studio-2"
     assert action.halt.what == "studio-2 did not come back after its reboot"
-    assert "studio-2 was told to reboot, waited 10 min; it answers: no answer at 10.0.0.2:22" in action.halt.truths
+    assert "waited 10 min for another boot session than BOOT-A; now: no answer at 10.0.0.2:22" in action.halt.truths
     assert "studio-1 is done: rebooted, verified and back in service" in action.halt.truths
     assert "studio-3 was not touched" in action.halt.truths
     assert roll.macs[2].step is Step.PENDING
@@ -158,6 +158,10 @@ def test_a_service_that_does_not_answer_again_stops_the_roll():
 
     assert isinstance(next_action(roll, Problem("chat is assembling"), NOW + 10)[1], Serve)
     assert next_action(roll, Problem("chat is assembling"), NOW + 600)[1].halt.what == "after the reboot of studio-2: chat is assembling"
+
+
+def test_a_wrong_answer_is_not_waited_through():
+    assert isinstance(next_action(at(Step.SERVING), Problem("chat says something else", is_final=True), NOW + 1)[1], Stand)
 
 
 @pytest.mark.parametrize("step", [Step.DRAINING, Step.STOPPING])
