@@ -195,6 +195,22 @@ def _heal_no_homebrew(mac: MacDir) -> None:
     _forget(mac, "no-homebrew")
 
 
+def _inject_wired_leak(mac: MacDir, options: FaultOptions) -> str:
+    return _remember(mac, "wired-leak", "most of the memory is wired and belongs to no process; a restart frees it")
+
+
+def _heal_wired_leak(mac: MacDir) -> None:
+    _forget(mac, "wired-leak")
+
+
+def _inject_rdma_wedged(mac: MacDir, options: FaultOptions) -> str:
+    return _remember(mac, "rdma-wedged", "ibv_devinfo never ends")
+
+
+def _heal_rdma_wedged(mac: MacDir) -> None:
+    _forget(mac, "rdma-wedged")
+
+
 # --- cables
 
 
@@ -276,6 +292,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("rdma-off", "RDMA over Thunderbolt is not enabled", _inject_rdma_off, _heal_rdma_off),
     Fault("tb4-cable", "A cable of the Mac (--port) is Thunderbolt 4: 40 Gb/s", _inject_tb4_cable, _heal_tb4_cable),
     Fault("cable-out", "A cable of the Mac (--port) is not plugged in", _inject_cable_out, _heal_cable_out),
+    Fault("rdma-wedged", "The RDMA driver hangs: ibv_devinfo never ends", _inject_rdma_wedged, _heal_rdma_wedged),
+    Fault("wired-leak", "A killed process has left the GPU's memory wired, until the next restart", _inject_wired_leak, _heal_wired_leak),
     Fault("disk-full", "The Mac's disk is full", _inject_disk_full, _heal_disk_full),
     Fault("sudo-password", "sudo asks for a password", _inject_sudo_password, _heal_sudo_password),
     Fault("no-homebrew", "Homebrew is not installed", _inject_no_homebrew, _heal_no_homebrew),

@@ -22,8 +22,10 @@ async def live(directory: MacDir) -> None:
     machine = Machine(directory)
     over = asyncio.Event()
     machine.processes.listen()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, told: log(f"{told['message']}: {told.get('exception')!r}"))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, over.set)
+        loop.add_signal_handler(number, over.set)
     machine.state.simulator_pid = os.getpid()
     controls = Controls(machine, over.set)
     server = await Calls(machine.world, machine.save, controls.obey, log).listen(machine.state.socket)
@@ -40,12 +42,11 @@ async def live(directory: MacDir) -> None:
 
 async def _watch(directory: MacDir, machine: Machine, over: asyncio.Event) -> None:
     """Until told to end, or until somebody deletes the rehearsal: nobody could end it later."""
-    while not over.is_set():
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(over.wait(), WATCH_S)
+    told = asyncio.ensure_future(over.wait())
+    while not told.done() and directory.state.exists():
+        await asyncio.wait([told], timeout=WATCH_S)
         machine.processes.forget_empty_groups()
-        if not directory.state.exists():
-            return
+    told.cancel()
 
 
 if __name__ == "__main__":

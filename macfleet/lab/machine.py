@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from macfleet.lab.environment import job_environment, program_path
@@ -57,7 +57,7 @@ class Machine:
         self.state.ssh_port = self.sshd.port
         if self.state.filevault and self.state.boots:
             self._become(Power.LOCKED)
-            await self.sshd.lock(lambda: self._go(self._boot()))
+            await self.sshd.lock(lambda: self._go(self._boot))
             return
         await self._boot()
 
@@ -73,10 +73,10 @@ class Machine:
             await self._boot()
 
     def restart(self) -> None:
-        self._go(self._restart())
+        self._go(self._restart)
 
     def halt(self) -> None:
-        self._go(self._shut_down())
+        self._go(self._shut_down)
 
     def sleep(self) -> None:
         """Everything stands still: connections stay open and silent, processes keep what they hold."""
@@ -94,15 +94,16 @@ class Machine:
         """The simulation ends, and nothing of this Mac runs on."""
         await self.power_off()
 
-    def _go(self, steps: Coroutine[Any, Any, None]) -> None:
-        self._going = asyncio.ensure_future(steps)  # kept, so that it is not collected half-way
+    def _go(self, steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin what takes a moment. A Mac that is already on its way somewhere is not sent twice."""
+        if self._going is None or self._going.done():
+            self._going = asyncio.ensure_future(_logged(steps))
 
     async def _restart(self) -> None:
         await self._shut_down()
-        if self.state.has_fault("mac-down"):
-            return  # it does not come back until it is healed
         await asyncio.sleep(RESTART_S)
-        await self.power_on()
+        if not self.state.has_fault("mac-down"):  # with it, the Mac does not come back until it is healed
+            await self.power_on()
 
     async def _shut_down(self) -> None:
         self.sshd.close()
@@ -133,9 +134,18 @@ def start_kernel(world: World) -> None:
         bridge_is_up=stored is not None,
         bridge_members=[each for each in stored or [] if world.port_of(each)],
     )
+    world.state.faults.pop("wired-leak", None)
     world.state.boots += 1
     world.state.boot_session = world.kernel.boot_session
     world.state.has_rdma = world.state.rdma_enabled and world.hardware.has_rdma
+
+
+async def _logged(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        await steps()
+    except Exception as error:
+        log(f"{steps.__name__}: {error!r}")
+        raise
 
 
 def log(line: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
+import struct
 import subprocess
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +35,10 @@ UNLOCKED_BANNER = "System successfully unlocked.\r\nYou may now use SSH to authe
 # With a disk that is full, files of this size can still be written: RLIMIT_FSIZE, in the 512-byte blocks of `ulimit -f`.
 # The errors differ from the true ones ("File too large"), but big writes fail, and small ones do not, as on a full disk.
 FULL_DISK = ("/bin/sh", "-c", 'trap "" XFSZ; ulimit -f 2048; exec "$@"', "sh")
+
+
+# The leader of a new session makes the first terminal it opens its own.
+ON_TERMINAL = ("/bin/sh", "-c", 'exec <"$(tty)"; exec "$@"', "sh")
 
 
 class Sshd:
@@ -102,15 +109,13 @@ class Sshd:
     async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         """One shell. Like OpenSSH, its end is reported when its output has ended, and a cut connection does not end it."""
         try:
-            child = self._spawn(process)
+            child, stdin, stdout, stderr = self._spawn(process)
         except OSError as error:
             process.stderr.write(f"{error}\n".encode())
             process.exit(255)
             return
-        popen = child.popen
         with contextlib.suppress(asyncssh.Error, OSError):
-            stdin: Any = await _Stdin.of(popen)  # asyncssh asks for `read` too, and never calls it
-            await process.redirect(stdin=stdin, stdout=popen.stdout, stderr=popen.stderr)
+            await process.redirect(stdin=stdin, stdout=stdout, stderr=stderr)
             await process.stdout.drain()
             await process.stderr.drain()
         status = await asyncio.shield(child.ended)
@@ -120,39 +125,20 @@ class Sshd:
             else:
                 process.exit(status)
 
-    def _spawn(self, process: asyncssh.SSHServerProcess[bytes]) -> Child:
+    def _spawn(self, process: asyncssh.SSHServerProcess[bytes]) -> tuple[Child, Any, Any, Any]:
+        """The shell with its three streams; on a terminal they are one."""
         environment = {**session_environment(self._state, self._dir), **_locale_of(process)}
+        home = str(home_of(self._state, self._dir.root))
         shell = ("/bin/sh", "-c", process.command) if process.command else ("/bin/sh",)
         limit = FULL_DISK if self._state.has_fault("disk-full") else ()
-        pipe = subprocess.PIPE
-        return self._processes.spawn(
-            (*limit, *shell), env=environment, cwd=str(home_of(self._state, self._dir.root)), stdin=pipe, stdout=pipe, stderr=pipe
-        )
-
-
-class _Stdin:
-    """A child's stdin that loses nothing, and takes no offence when the child does not want it all.
-
-    A pipe given to `redirect` may lose its last bytes: when data and their end arrive while asyncio empties its buffer, its
-    `_write_ready` closes behind a buffer that has just been filled again (CPython 3.11, `# May append to buffer`).
-    """
-
-    def __init__(self, writer: asyncio.StreamWriter):
-        self._writer = writer
-
-    @classmethod
-    async def of(cls, popen: subprocess.Popen[bytes]) -> _Stdin:
-        loop = asyncio.get_running_loop()
-        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, popen.stdin)
-        return cls(asyncio.StreamWriter(transport, protocol, None, loop))
-
-    async def write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self._writer.write(data)
-            await self._writer.drain()
-
-    async def close(self) -> None:
-        self._writer.close()
+        if process.term_type:
+            environment["TERM"] = process.term_type
+            return _on_terminal(
+                lambda files: self._processes.spawn((*limit, *ON_TERMINAL, *shell), env=environment, cwd=home, **files), process
+            )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        child = self._processes.spawn((*limit, *shell), env=environment, cwd=home, **pipes)
+        return child, child.popen.stdin, child.popen.stdout, child.popen.stderr
 
 
 class _Login(asyncssh.SSHServer):
@@ -222,6 +208,18 @@ class _LockedLogin(_Login):
             self._connection.send_auth_banner(UNLOCKED_BANNER)
             asyncio.get_running_loop().call_later(0.1, self._on_unlock)
         return is_right
+
+
+def _on_terminal(spawn: Callable[[dict[str, int]], Child], process: asyncssh.SSHServerProcess[bytes]) -> tuple[Child, int, int, None]:
+    """For a person at the other end: `ssh -t`. The window keeps the size it had at the start."""
+    master, slave = os.openpty()
+    columns, rows, *_ = process.term_size
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    try:
+        child = spawn({"stdin": slave, "stdout": slave, "stderr": slave})
+    finally:
+        os.close(slave)
+    return child, os.dup(master), master, None
 
 
 def _locale_of(process: asyncssh.SSHServerProcess[bytes]) -> dict[str, str]:

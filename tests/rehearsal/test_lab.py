@@ -74,6 +74,12 @@ def test_exit_status_streams_and_input_come_through(shell):
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, "given", "trouble\n")
 
 
+def test_a_person_gets_a_terminal(shell):
+    ended = subprocess.run([*shell.command("-tt"), "tty; exit 5"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    assert (ended.returncode, ended.stdout.startswith("/dev/")) == (5, True)
+
+
 def test_a_big_file_arrives_whole(shell, tmp_path):
     content = os.urandom(1 << 20) * 16
 
@@ -205,6 +211,17 @@ def test_a_full_disk_takes_no_big_file(shell):
 
     assert shell.run("head -c 2000000 /dev/zero > big").returncode != 0
     assert shell.run("echo small > small").returncode == 0
+
+
+def test_a_wedged_rdma_driver_hangs_its_program_until_it_is_healed(shell):
+    break_mac(shell.lab.path, "rdma-wedged", "studio-1")
+    asking = subprocess.Popen([*shell.command(), "ibv_devinfo"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with pytest.raises(subprocess.TimeoutExpired):
+        asking.wait(timeout=1)
+
+    heal(shell.lab.path)
+
+    assert b"rdma_en2" in asking.communicate(timeout=20)[0]
 
 
 def test_up_again_finds_it_up_and_down_again_finds_nothing(tmp_path):

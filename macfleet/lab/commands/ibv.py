@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from macfleet.lab.commands.ifconfig import ipv4_of, link_local_ipv6
 from macfleet.lab.state import ThunderboltPort
 from macfleet.lab.world import Call, Reply, World, failed
@@ -14,8 +16,13 @@ def ibv_devices(world: World, call: Call) -> Reply:
     return Reply(_HEADER + "".join(f"    {'rdma_' + port.interface:16}\t{_guid(port)}\n" for port in _devices(world)))
 
 
-def ibv_devinfo(world: World, call: Call) -> Reply:
-    """Blocks as on macOS 27, with what `-v` adds in TN3205: see tests/fixtures/thunderbolt/ibv_devinfo*.txt."""
+async def ibv_devinfo(world: World, call: Call) -> Reply:
+    """Blocks as on macOS 27, with what `-v` adds in TN3205: see tests/fixtures/thunderbolt/ibv_devinfo*.txt.
+
+    On a wedged driver it never ends.
+    """
+    while world.state.has_fault("rdma-wedged"):
+        await asyncio.sleep(0.1)
     wanted = call.arguments[call.arguments.index("-d") + 1] if "-d" in call.arguments[:-1] else None
     ports = [port for port in _devices(world) if wanted in (None, f"rdma_{port.interface}")]
     if not ports:

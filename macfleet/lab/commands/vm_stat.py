@@ -38,5 +38,10 @@ _COUNTS = {
 def vm_stat(world: World, call: Call) -> Reply:
     pages = world.state.memory_bytes // PAGE
     rows = {name: pages * share // 1000 for name, share in _SHARES.items()} | _COUNTS
+    if world.state.has_fault("wired-leak"):
+        # Seen on an M3 Ultra of 512 GB: 424 GiB stayed wired after a SIGKILL, until the next restart.
+        leaked = rows["Pages free"] * 9 // 10
+        rows["Pages free"] -= leaked
+        rows["Pages wired down"] += leaked
     body = "".join(f"{name + ':':<40}{f'{count}.':>15}\n" for name, count in rows.items())
     return Reply(f"Mach Virtual Memory Statistics: (page size of {PAGE} bytes)\n{body}")
