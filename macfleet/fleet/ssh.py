@@ -46,7 +46,7 @@ class Dialer:
         # What paramiko has to say arrives as exceptions; its log would land on the operator's terminal.
         logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
         self._ssh = ssh
-        self._config = config or fabric.Config()
+        self._ssh_config: paramiko.SSHConfig = (config or fabric.Config()).base_ssh_config
         self._key = _load_key(ssh.key) if ssh.key else None
         self._pinned = _load_known_hosts(ssh.known_hosts)
 
@@ -63,8 +63,11 @@ class Dialer:
         raise AssertionError("the policy ends every connection at its host key")
 
     def _dial(self, mac: Mac, *, only_look: bool = False) -> fabric.Connection:
+        # A config of its own: every Connection writes into its config, and another thread's would be half-merged meanwhile
+        # ("No attribute or config key found for 'gateway'", seen with 16 Macs).
+        config = fabric.Config(ssh_config=self._ssh_config, lazy=True)
         # Port 22 is the inventory's default; said by nobody, ~/.ssh/config may say another.
-        line = fabric.Connection(mac.address, mac.user or None, mac.port if mac.port != 22 else None, config=self._config)
+        line = fabric.Connection(mac.address, mac.user or None, mac.port if mac.port != 22 else None, config=config)
         for hop in _hops(line):
             self._prepare(mac, hop)
         if only_look:

@@ -53,6 +53,17 @@ def test_every_mac_answers_in_inventory_order(inventory):
     assert report.values() == {"studio-1": "studio-1\n", "studio-2": "studio-2\n", "studio-3": "studio-3\n"}
 
 
+def test_connections_that_are_made_at_once_do_not_disturb_each_other(servers, inventory):
+    # fabric's Config is written by every Connection made with it, and reads as empty meanwhile.
+    many = replace(inventory, macs=tuple(replace(inventory.macs[number % 3], name=f"mac-{number}") for number in range(24)))
+
+    with Fleet(many, many.macs) as fleet:
+        assert fleet.read(lambda mac: [NUMBERS]).ok
+        configs = {id(fleet.connection(mac)._line._line.config) for mac in many.macs}
+
+    assert len(configs) == 24
+
+
 def test_a_whole_run_costs_one_connection_per_mac_and_one_channel_per_phase(servers, inventory):
     with Fleet(inventory, inventory.macs) as fleet:
         fleet.read(lambda mac: [NAME, NUMBERS])

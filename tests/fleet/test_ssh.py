@@ -468,7 +468,8 @@ def test_a_log_is_followed_line_by_line_until_the_reader_has_enough(sshd, line):
     def read(text):
         lines.append(text)
         if len(lines) == 1:
-            log.write_text("one\ntwo\n")
+            with log.open("a") as file:
+                file.write("two\n")
         if len(lines) == 2:
             raise StopIteration
 
