@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import jinja2
+from jinja2.environment import TemplateExpression
 
 from macfleet.core.template import strict_environment
 
@@ -52,13 +54,24 @@ def fill(value: Any, values: Mapping[str, Any]) -> Any:
         case str() if whole := _WHOLE.fullmatch(value):
             return evaluate(whole["expression"], values)
         case str() if "{" in value:
-            return _ENVIRONMENT.from_string(value).render(values)
+            return str(_template(value).render(values))
     return value
 
 
 def evaluate(expression: str, values: Mapping[str, Any]) -> Any:
     """The value of a bare expression, in its own type. Raises one of MISTAKES."""
-    result = _ENVIRONMENT.compile_expression(expression.strip(), undefined_to_none=False)(**values)
+    result = _expression(expression.strip())(**values)
     if isinstance(result, jinja2.Undefined):
         str(result)  # a strict undefined raises, with the near name, as soon as it is looked at
     return result
+
+
+# Compiling costs a hundred times what filling does, and every Mac fills the same playbook.
+@cache
+def _expression(text: str) -> TemplateExpression:
+    return _ENVIRONMENT.compile_expression(text, undefined_to_none=False)
+
+
+@cache
+def _template(text: str) -> jinja2.Template:
+    return _ENVIRONMENT.from_string(text)
