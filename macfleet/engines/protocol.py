@@ -68,6 +68,7 @@ class Heartbeat(Message):
 
     type: Literal["heartbeat"] = "heartbeat"
     rank: Rank
+    pid: int  # a process that was started anew beats while it loads, long before its hello
     epoch: Epoch
     active: int
     busy_s: float | None

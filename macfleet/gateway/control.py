@@ -60,9 +60,11 @@ class Control:
             return False
         sent = asyncio.ensure_future(self._socket.send_multipart([identity, encode(message)], flags=zmq.NOBLOCK))
         error = sent.exception()  # with NOBLOCK it is done already, one way or the other
+        if isinstance(error, zmq.ZMQError) and error.errno == zmq.EHOSTUNREACH:
+            return False
         if error is not None:
             log.warning("worker cannot be told", extra={"rank": rank, "type": message.type, "error": str(error)})
-        return not (isinstance(error, zmq.ZMQError) and error.errno == zmq.EHOSTUNREACH)
+        return True
 
     def close(self) -> None:
         self._socket.close(linger=0)

@@ -43,6 +43,11 @@ class Seat:
     is_ready: bool = False
     trouble: str | None = None  # what it said when it could not go on
 
+    @property
+    def is_heard(self) -> bool:
+        """It is in the gang, or loads to be."""
+        return self.is_here or self.beat is not None
+
     def __str__(self) -> str:
         return f"the worker on {self.mac} (rank {self.rank})"
 
@@ -102,7 +107,7 @@ def hear(gang: Gang, message: Said, now: float) -> Turn:
 
 def tick(gang: Gang, now: float, heartbeat_timeout_s: float) -> Turn:
     """Time has passed: silent workers are lost, an assembly that takes too long begins anew."""
-    silent = tuple(seat.rank for seat in gang.seats if seat.is_here and now - seat.heard_at > heartbeat_timeout_s)
+    silent = tuple(seat.rank for seat in gang.seats if seat.is_heard and now - seat.heard_at > heartbeat_timeout_s)
     if silent:
         return _lost(gang, silent, f"has been silent for {heartbeat_timeout_s:g} s", now)
     if gang.phase is Phase.ASSEMBLING and now - gang.assembling_since > ASSEMBLY_TIMEOUT_S:
@@ -132,9 +137,8 @@ def _welcome(gang: Gang, hello: Hello, now: float) -> Turn:
 
 def _heartbeat(gang: Gang, beat: Heartbeat, now: float) -> Turn:
     seat = gang.seats[beat.rank]
-    if seat.hello is None:
-        # It loads its weights; a worker that finds a new gateway says hello by itself.
-        return Turn(_seated(gang, replace(seat, beat=beat, heard_at=now)))
+    if seat.hello is None or seat.hello.pid != beat.pid:
+        return _loads(gang, seat, beat, now)
     gang = _seated(gang, replace(seat, beat=beat, heard_at=now, is_here=True))
     if beat.epoch > gang.epoch:
         # Our memory of the epoch was lost. One that was used must not be used again: its frames may still be on their way.
@@ -142,6 +146,13 @@ def _heartbeat(gang: Gang, beat: Heartbeat, now: float) -> Turn:
     if seat.is_here:
         return Turn(gang)
     return _noting(_assemble_if_complete(gang, now), f"{seat} is heard again")
+
+
+def _loads(gang: Gang, seat: Seat, beat: Heartbeat, now: float) -> Turn:
+    """A process that has not said hello: it loads its weights, and says hello when it has them."""
+    turn = _lost(gang, (seat.rank,), "started anew", now) if seat.is_here else Turn(gang)
+    newcomer = replace(seat, hello=None, beat=beat, heard_at=now, is_here=False, is_ready=False)
+    return replace(turn, gang=_seated(turn.gang, newcomer))
 
 
 def _ready(gang: Gang, ready: Ready) -> Turn:

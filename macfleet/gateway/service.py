@@ -179,10 +179,10 @@ def _worker_health(seat: Seat, now: float) -> dict[str, Any]:
 def _worker_state(seat: Seat) -> str:
     if seat.is_here:
         return "ready" if seat.is_ready else "connected"
+    if seat.is_heard:
+        return "loading"
     if seat.trouble:
         return "failed"
-    if seat.beat:
-        return "loading"
     return "lost" if seat.hello else "expected"
 
 

@@ -65,8 +65,10 @@ class Control:
         self._mouths.append(socket)
 
         def say(message: FromWorker) -> None:
-            if isinstance(message, Hello):
+            if isinstance(message, Hello):  # once per connection, so by the main thread, which knows of those
                 self._hello = message
+                self._is_greeting_due = True
+                return
             socket.send(encode(message))
 
         return say
@@ -158,7 +160,8 @@ class Control:
             self._is_greeting_due = True
         self._last_beat = now
         busy_s = None if busy_since is None else now - busy_since
-        self._send(Heartbeat(rank=self._config.rank, epoch=epoch, active=active, busy_s=busy_s, rss_bytes=_rss_bytes()))
+        rank, pid = self._config.rank, os.getpid()
+        self._send(Heartbeat(rank=rank, pid=pid, epoch=epoch, active=active, busy_s=busy_s, rss_bytes=_rss_bytes()))
         write_heartbeat(self._config.heartbeat_file, epoch=epoch, busy_s=busy_s)
 
 

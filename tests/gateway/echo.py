@@ -6,6 +6,7 @@ hold tokens back. Ranks above 0 only say hello, beat and are ready, which is all
 
 import asyncio
 import contextlib
+import itertools
 
 import zmq
 import zmq.asyncio
@@ -27,6 +28,7 @@ from macfleet.engines.protocol import (
 )
 
 BEAT_S = 0.05
+_PIDS = itertools.count(1)
 
 
 class EchoWorker:
@@ -37,6 +39,7 @@ class EchoWorker:
         self.layers = layers
         self.mac = mac
         self._greets = greets  # False: it never gets as far as loading its weights
+        self.pid = next(_PIDS)
         self.epoch = 0
         self.submits = []
         self.cancelled = set()
@@ -65,12 +68,12 @@ class EchoWorker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._context.destroy(linger=0)
 
-    async def hello(self, pid=1):
+    async def hello(self):
         await self.say(
             Hello(
                 rank=self.rank,
                 mac=self.mac,
-                pid=pid,
+                pid=self.pid,
                 version="echo",
                 kind="tcp",
                 data_endpoint=f"tcp://127.0.0.1:{5000 + self.rank}",
@@ -103,7 +106,7 @@ class EchoWorker:
 
     async def _beat(self):
         while True:
-            await self.say(Heartbeat(rank=self.rank, epoch=self.epoch, active=0, busy_s=None, rss_bytes=1))
+            await self.say(Heartbeat(rank=self.rank, pid=self.pid, epoch=self.epoch, active=0, busy_s=None, rss_bytes=1))
             await asyncio.sleep(BEAT_S)
 
     async def _listen(self):

@@ -28,8 +28,8 @@ def hello(rank, pid=7, **changes):
     return Hello(**(values | changes))
 
 
-def beat(rank, epoch=0):
-    return Heartbeat(rank=rank, epoch=epoch, active=0, busy_s=None, rss_bytes=1)
+def beat(rank, epoch=0, pid=7):
+    return Heartbeat(rank=rank, pid=pid, epoch=epoch, active=0, busy_s=None, rss_bytes=1)
 
 
 def hear_all(gang, *messages, now=START):
@@ -195,6 +195,31 @@ def test_a_worker_that_beats_before_its_hello_is_loading():
 
     assert (turn.gang.phase, turn.sends) == (Phase.WAITING, ())
     assert turn.gang.seats[0].beat == beat(0)
+
+
+def test_a_process_that_loads_is_not_taken_for_the_one_before():
+    gang = hear(ready_gang(2), Leaving(rank=1), START).gang
+
+    turn = hear(gang, beat(1, pid=8), START + 1)
+
+    assert (turn.gang.phase, turn.sends) == (Phase.WAITING, ())
+    assert hear(turn.gang, hello(1, pid=8), START + 60).gang.phase is Phase.ASSEMBLING
+
+
+def test_a_process_that_dies_while_it_loads_is_not_heard_any_more():
+    gang = hear(gang_of(1), beat(0), START).gang
+
+    turn = tick(gang, START + TIMEOUT_S + 1, TIMEOUT_S)
+
+    assert gang.seats[0].is_heard
+    assert not turn.gang.seats[0].is_heard
+
+
+def test_a_process_that_was_replaced_unnoticed_ends_the_epoch():
+    turn = hear(ready_gang(2), beat(1, pid=8), START + 1)
+
+    assert turn.interrupted == "the worker on studio-2 (rank 1) started anew"
+    assert sent(turn) == {0: Reset}
 
 
 def test_what_a_worker_said_before_it_ended_is_remembered_until_it_is_back():

@@ -52,6 +52,15 @@ async def test_a_worker_that_cannot_load_says_why_to_whoever_asks(gateway):
     assert health["reason"] == "waiting for the worker on studio-1 (rank 0): model.safetensors is truncated"
 
 
+async def test_a_worker_that_loads_its_weights_shows_as_loading(gateway):
+    async with gateway() as running, running.worker(greets=False):
+        async with asyncio.timeout(20):
+            while (health := await running.health())["workers"][0]["state"] != "loading":
+                await asyncio.sleep(0.02)
+
+    assert health["reason"].startswith("waiting for the worker on studio-1")
+
+
 async def test_a_worker_with_a_foreign_key_is_not_let_in(gateway, caplog):
     async with gateway() as running, running.worker(keys=curve_pair()):
         async with asyncio.timeout(20):
