@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from macfleet.cli.folding import fold, name_macs
 from macfleet.cli.output import column_width
 from macfleet.cli.session import (
     DryRunOption,
@@ -87,25 +88,22 @@ def _count(number: int, noun: str) -> str:
 
 
 def _show(say: Callable[[str], None], report: Provision) -> None:
-    """The plan, Mac by Mac and task by task."""
-    for mac in report.macs:
-        last_task = ""
-        for task, change in mac.changes:
-            if not last_task:
-                say(mac.mac)
-            if task != last_task:
-                say(f"  {task}")
-            say(f"    {change.line()}")
-            last_task = task
+    """The changes, task by task; what many Macs need alike stands there once, with who needs it."""
+    last_task = ""
+    for (task, line), macs in fold({mac.mac: [(task, change.line()) for task, change in mac.changes] for mac in report.macs}):
+        if task != last_task:
+            say(task)
+        last_task = task
+        say(f"  {line}{f'  [{name_macs(macs, of=len(report.macs))}]' if len(report.macs) > 1 else ''}")
 
 
 def _answer(output: Output, report: Provision, *, with_changes: bool) -> None:
+    if with_changes:
+        _show(output.answer, report)
     width = column_width([mac.mac for mac in report.macs])
     for mac in report.macs:
         counted = _count(len(mac.changes), "change") if mac.changes else ""
         output.mac_line(mac.mac, mac.outcome, counted, width=width, duration_s=mac.duration_s)
-        for _, change in mac.changes if with_changes else ():
-            output.answer(f"  {change.line()}")
         for task, reason in (*mac.notes, *mac.unknown):
             output.answer(f"  {task}: {reason}")
     output.answer(report.sentence())
