@@ -23,6 +23,7 @@ from macfleet.lab.network import Door
 from macfleet.lab.paths import MacDir
 from macfleet.lab.processes import Child, Processes
 from macfleet.lab.state import State
+from macfleet.lab.stdin import Stdin
 
 # Word for word, see tests/fixtures/ops/filevault_preboot_ssh.transcript.txt. Both speak of "successfully" and "unlocked".
 LOCKED_BANNER = (
@@ -115,6 +116,8 @@ class Sshd:
             process.exit(255)
             return
         with contextlib.suppress(asyncssh.Error, OSError):
+            if stdin is child.popen.stdin:
+                stdin = await Stdin.of(stdin)  # a plain pipe may lose the end of what is sent
             await process.redirect(stdin=stdin, stdout=stdout, stderr=stderr)
             await process.stdout.drain()
             await process.stderr.drain()
