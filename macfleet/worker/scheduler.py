@@ -144,7 +144,7 @@ class Scheduler:
         chunk = prompt[position : min(position + self.chunk_tokens, len(prompt) - 1)]
         running.sent += len(chunk)
         running.chunks_in_flight += 1
-        if running.chunks_in_flight < self.chunks_ahead:
+        if running.chunks_in_flight < self.chunks_ahead or running.sent == len(prompt) - 1:
             self._turns.append(running.slot)
         else:
             running.is_waiting_for_chunk = True

@@ -1,0 +1,129 @@
+"""Why a family is on the allow-list: its split over stages, uneven ones too, gives the tokens and the logits of the whole."""
+
+import itertools
+from array import array
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx_lm.generate import generate_step
+from mlx_lm.utils import load_model
+
+from macfleet.engines.protocol import Sampling
+from macfleet.worker.engine import Tensor
+from macfleet.worker.mlx.engine import MlxEngine
+from macfleet.worker.mlx.families import PROVEN
+from tests.worker.tiny import DEEPSEEK, IDS, LLAMA, make_tiny
+
+BASE = {
+    "vocab_size": 97,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": False,
+    **IDS,
+}
+EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
+# Windows shorter than the prompt, and full layers in between: their caches and masks differ.
+WINDOW = {"sliding_window": 6, "sliding_window_pattern": 3}
+LAYER_TYPES = ["sliding_attention", "sliding_attention", "full_attention"] * 2
+YARN = {"type": "yarn", "factor": 2.0, "original_max_position_embeddings": 64, "mscale": 1.0, "mscale_all_dim": 1.0}
+
+CONFIGS = {
+    "cohere2": {**BASE, **WINDOW, "layer_norm_eps": 1e-5},
+    "deepseek_v2": {**DEEPSEEK, "n_group": 1, "topk_group": 1, "topk_method": "gready", "rope_scaling": YARN},
+    "deepseek_v3": DEEPSEEK,
+    "gemma2": BASE,
+    "gemma3_text": {**BASE, **WINDOW},
+    "gpt_oss": {**BASE, **EXPERTS, "sliding_window": 6, "layer_types": LAYER_TYPES, "rope_scaling": None},
+    "llama": LLAMA,
+    "ministral3": {
+        **BASE,
+        "sliding_window": 6,
+        "layer_types": LAYER_TYPES,
+        "rope_parameters": {"rope_theta": 10000.0, "llama_4_scaling_beta": 0.1, "original_max_position_embeddings": 64},
+    },
+    "mixtral": {**BASE, **EXPERTS},
+    "phi3": BASE,
+    "qwen2": {**BASE, "tie_word_embeddings": True},
+    "qwen3": BASE,
+    "qwen3_moe": {
+        **BASE,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": [1],
+        "moe_intermediate_size": 16,
+        "norm_topk_prob": True,
+    },
+}
+PROMPT = [5, 17, 3, 88, 41, 9, 60, 12, 33, 7, 71, 2, 50, 50, 8]
+COUNT = 10
+
+
+def test_every_family_on_the_list_is_tested_here():
+    assert tuple(sorted(CONFIGS)) == PROVEN
+
+
+def whole(directory):
+    """Token, its logprob, five best: of mlx-lm's own loop over the whole model."""
+    model, _ = load_model(directory)
+    picked = []
+    for (token, logprobs), _ in zip(
+        generate_step(mx.array(PROMPT), model, max_tokens=COUNT, prefill_step_size=4), range(COUNT), strict=True
+    ):
+        picked.append((token, np.array(logprobs)))
+    return picked
+
+
+class Stages:
+    """The engines of a gang, called one after another."""
+
+    def __init__(self, directory, cuts):
+        self.engines = [MlxEngine(directory, first, last, is_last=last == cuts[-1]) for first, last in itertools.pairwise(cuts)]
+        self.position = 0
+        for engine in self.engines:
+            engine.open(1, Sampling(logprobs=20))
+
+    def feed(self, tokens):
+        self.engines[-1].feed(1, self.position, self._before_the_last(tokens))
+        self.position += len(tokens)
+
+    def pick(self, token):
+        picked = self.engines[-1].pick(1, self.position, self._before_the_last([token]))
+        self.position += 1
+        return picked
+
+    def _before_the_last(self, tokens):
+        tensor = Tensor("int32", (1, len(tokens)), array("i", tokens).tobytes())
+        for engine in self.engines[:-1]:
+            tensor = engine.feed(1, self.position, tensor)
+        return tensor
+
+
+@pytest.mark.parametrize("family", PROVEN)
+def test_the_split_equals_the_whole(tmp_path, family):
+    config = {**CONFIGS[family], "model_type": family}
+    directory = make_tiny(tmp_path / family, config)
+    expected = whole(directory)
+    layers = config["num_hidden_layers"]
+
+    for cuts in ([0, layers], [0, layers - 1, layers], [0, 1, 4, layers]):
+        stages = Stages(directory, cuts)
+        for start in range(0, len(PROMPT) - 1, 4):
+            stages.feed(PROMPT[start : min(start + 4, len(PROMPT) - 1)])
+        newest = PROMPT[-1]
+        for token, logprobs in expected:
+            picked = stages.pick(newest)
+            newest = picked.token
+            assert (cuts, newest) == (cuts, token)
+            assert np.allclose(
+                [value for _, value in picked.top_logprobs], [logprobs[other] for other, _ in picked.top_logprobs], atol=2e-4
+            )
+    assert len({token for token, _ in expected}) > 2, "a model that repeats itself proves nothing"
