@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -102,6 +103,10 @@ class Fleet:
         """The open connection to this Mac, made now if there is none. Raises Unreachable."""
         return self._desks[mac.name].connection(lambda: self._connect(mac, self.inventory.ssh, self._hearing(mac)))
 
+    def is_dialling(self, mac: Mac) -> bool:
+        """Whether somebody waits for this Mac to take a connection, which nothing can hurry."""
+        return self._desks[mac.name].is_dialling
+
     def forget(self, mac: Mac) -> None:
         """Drop the connection, or the memory that there is none: after a reboot, or before another attempt."""
         self._desks[mac.name].forget()
@@ -140,10 +145,10 @@ class Fleet:
         """Stop what runs on the Macs and keep the lines: who cleans up behind us (the fleet lock) still needs them."""
         for mac in macs:
             self._desks[mac.name].abort()
-        deadline = self.clock.monotonic() + WIND_UP_S
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - self.clock.monotonic()))
+        deadline = time.monotonic() + WIND_UP_S
+        for mac, thread in zip(macs, threads, strict=True):
+            if thread.ident is not None and not self.is_dialling(mac):
+                thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def read_facts(connection: Connection, facts: Sequence[Fact[Any]]) -> Facts:
@@ -189,6 +194,10 @@ class _Desk:
                     self._failure = error
                     raise
             return self._connection
+
+    @property
+    def is_dialling(self) -> bool:
+        return self._lock.locked()
 
     def forget(self) -> None:
         with self._lock:

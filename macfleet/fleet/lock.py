@@ -152,7 +152,9 @@ def _try_to_take(mac: Mac, connection: Connection, mine: Lock) -> Lock | None:
 
 def _release(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> None:
     # Its report is not looked at: a Mac that is gone by now was reported by the run itself, and the next one says who holds it.
-    fleet.each(lambda mac, connection: connection.run([_remove(mac, mine)]), macs=macs, doing="releasing the lock")
+    # A Mac that is still being dialled (Ctrl-C came early) holds nothing of ours.
+    answering = [mac for mac in macs if not fleet.is_dialling(mac)]
+    fleet.each(lambda mac, connection: connection.run([_remove(mac, mine)]), macs=answering, doing="releasing the lock")
 
 
 def _remove(mac: Mac, lock: Lock) -> Command:

@@ -69,11 +69,14 @@ mf_run() {
     printf '%s: command not found\n' "$1" >&4
   fi
   p=
+  trap '' ALRM # a tick would cut the marker in half while the line is slow and the pipe full
   mf_say "$i $s $over $t"
+  trap mf_tick ALRM
   [ "$stop" ] || return 0
   [ "$s" -eq 0 ] && [ "$over" = "done" ] || mf_end
 }
 mf_end() {
+  trap '' ALRM
   mf_say end
   kill "$ticker" "$line"
   exit 0

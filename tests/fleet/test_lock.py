@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -111,6 +113,19 @@ def test_ctrl_c_releases_the_lock(anna, inventory, tmp_path):
         anna.each(lambda mac, connection: connection.run([command("sh", "-c", 'touch "$1"; sleep 300', "sh", str(started))]))
 
     assert holders(anna) == {"studio-1": None, "studio-2": None}
+
+
+def test_ctrl_c_while_a_mac_is_still_dialled_does_not_wait_for_it(anna, servers, inventory):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asleep = replace(inventory.macs[1], port=silent.getsockname()[1])
+        both = replace(inventory, macs=(inventory.macs[0], asleep), ssh=replace(inventory.ssh, connect_timeout_s=300.0))
+        lock = servers[0].root / "var/db/macfleet/lock"
+        press_ctrl_c_when(lock.exists)
+
+        with pytest.raises(KeyboardInterrupt), Fleet(both, both.macs) as fleet, fleet_lock(fleet, "provision"):
+            pass
+
+    assert not lock.exists()
 
 
 def test_an_error_in_the_block_releases_the_lock(anna):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,8 @@ def shell(request):
 class Running:
     """A script under way in a local shell, without a terminal, its answer understood as it comes."""
 
-    def __init__(self, shell, commands, manner, **options):
+    def __init__(self, shell, commands, manner, *, slowly=False, **options):
+        self.wait_s = 0.5 if slowly else 0.0
         self.script = render_script(commands, manner, tick_s=0.1, **options)
         self.answer = Answer(self.script)
         self.replies = {}
@@ -44,6 +46,7 @@ class Running:
             thread.start()
 
     def _read(self, name, stream):
+        time.sleep(self.wait_s)
         while data := os.read(stream.fileno(), 65536):
             with self._lock:
                 self.replies.update({reply.index: reply for reply in self.answer.feed(**{name: data})})
@@ -162,6 +165,12 @@ def test_apply_stops_behind_a_timeout(shell):
     replies = shell([command("sleep", "300", timeout_s=0.2), command("echo", "never")], Manner.STOP_AT_FAILURE)
 
     assert [reply.exit_status for reply in replies] == [None]
+
+
+def test_ticks_do_not_tear_the_frame_of_a_full_pipe(shell):
+    replies = shell([command("head", "-c", "65536", "/dev/zero"), command("echo", "after")], slowly=True)
+
+    assert [len(reply.stdout) for reply in replies] == [65536, 6]
 
 
 def test_reading_goes_side_by_side_and_comes_back_in_order(shell, tmp_path):
