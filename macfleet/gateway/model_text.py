@@ -17,8 +17,9 @@ from macfleet.api.errors import invalid
 from macfleet.api.request import Endpoint, Request
 from macfleet.core.errors import MacfleetError
 
-# OpenAI's defaults, for models whose generation_config.json has no opinion.
-_DEFAULTS = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
+# For models whose generation_config.json has no opinion: greedy, as mlx_lm.server answers. OpenAI's own default, 1.0 over the
+# whole vocabulary, makes a small model babble ("GO TO THE AMENIMA" for the capital of France), and its clients rarely set it.
+_DEFAULTS = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
 
 
 class ModelText:

@@ -104,6 +104,15 @@ async def test_what_the_client_says_of_sampling_reaches_the_workers(gateway):
     assert (sampling.seed, sampling.frequency_penalty, sampling.logit_bias) == (2**64 - 1, 0.5, {7: -3.0})
 
 
+async def test_who_says_nothing_of_sampling_gets_the_likeliest_words(gateway):
+    async with gateway() as running, running.worker() as worker:
+        await running.reach("ready")
+
+        await running.openai().chat.completions.create(model="tiny", messages=QUESTION)
+
+    assert worker.submits[0].sampling.temperature == 0
+
+
 async def test_more_than_the_context_is_never_asked_of_the_workers(gateway):
     async with gateway(context_tokens=20) as running, running.worker() as worker:
         await running.reach("ready")
