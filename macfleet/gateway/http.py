@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -22,6 +21,8 @@ from macfleet.api.parse import parse_chat, parse_completion
 from macfleet.api.render import model_card, model_list
 from macfleet.api.request import Request
 from macfleet.gateway.answer import EventStream, Writer
+from macfleet.gateway.guard import Guard
+from macfleet.gateway.health import render_health
 from macfleet.gateway.metrics import CONTENT_TYPE
 from macfleet.gateway.service import Service
 
@@ -40,11 +41,12 @@ class Face:
 
     def __init__(self, service: Service):
         self._service = service
+        self._guard = Guard(service.config.api_key)
         # The tokenizer is not for several threads; and it must not stop the event loop over a long prompt.
         self._tokenizing = ThreadPoolExecutor(1, "tokenize")
 
     def app(self) -> Starlette:
-        guarded, admin = self._guarded, self._admin
+        guarded, admin = self._guard.client, self._guard.operator
         routes = [
             Route("/v1/chat/completions", guarded(self._chat), methods=["POST"]),
             Route("/v1/completions", guarded(self._completion), methods=["POST"]),
@@ -101,51 +103,21 @@ class Face:
         return JSONResponse(model_card(config.model, self._service.started_at, config.context_tokens))
 
     async def _health(self, http: HttpRequest) -> Response:
-        health = self._service.health()
-        return JSONResponse(health, 200 if health["state"] == "ready" else 503)
+        return JSONResponse(self._rendered_health(), 200 if self._service.state == "ready" else 503)
 
     async def _metrics(self, http: HttpRequest) -> Response:
         return Response(self._service.metrics.render(), headers={"content-type": CONTENT_TYPE})
 
     async def _drain(self, http: HttpRequest) -> Response:
         self._service.drain(True)
-        return JSONResponse(self._service.health())
+        return JSONResponse(self._rendered_health())
 
     async def _resume(self, http: HttpRequest) -> Response:
         self._service.drain(False)
-        return JSONResponse(self._service.health())
+        return JSONResponse(self._rendered_health())
 
-    def _guarded(self, endpoint: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """For clients with the key, if there is one."""
-
-        async def guarded(http: HttpRequest) -> Response:
-            self._check_key(http)
-            return await endpoint(http)
-
-        return guarded
-
-    def _admin(self, endpoint: Callable[[HttpRequest], Awaitable[Response]]) -> Callable[[HttpRequest], Awaitable[Response]]:
-        """For the operator: with the key, or from this Mac if there is none. Never for a page in a browser."""
-
-        async def admin(http: HttpRequest) -> Response:
-            self._check_key(http)
-            if "origin" in http.headers:
-                raise errors.forbidden("This is not for browsers.")
-            if self._service.config.api_key is None and not _is_from_this_mac(http):
-                raise errors.forbidden("Without an API key this is only allowed from the gateway's own Mac.")
-            return await endpoint(http)
-
-        return admin
-
-    def _check_key(self, http: HttpRequest) -> None:
-        key = self._service.config.api_key
-        if key is None:
-            return
-        scheme, _, given = http.headers.get("authorization", "").partition(" ")
-        # In constant time: how long a wrong answer takes must not tell how much of the key was right.
-        right = hmac.compare_digest(given.strip().encode(), key.get_secret_value().encode())
-        if scheme.lower() != "bearer" or not right:
-            raise errors.wrong_key(was_given=bool(given))
+    def _rendered_health(self) -> dict[str, Any]:
+        return render_health(self._service, time.monotonic())
 
 
 async def _body(http: HttpRequest) -> bytes:
@@ -174,12 +146,6 @@ async def _unless_gone(http: HttpRequest, work: Awaitable[T]) -> T:
 async def _disconnected(http: HttpRequest) -> None:
     while (await http.receive())["type"] != "http.disconnect":
         pass
-
-
-def _is_from_this_mac(http: HttpRequest) -> bool:
-    """Over loopback, or to the LAN address that the gateway listens on from that very address."""
-    client, server = http.scope["client"], http.scope["server"]
-    return client is not None and (ip_address(client[0]).is_loopback or client[0] == server[0])
 
 
 async def _render_error(http: HttpRequest, error: ApiError) -> Response:

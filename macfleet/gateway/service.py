@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from prometheus_client.core import Metric
@@ -15,6 +14,7 @@ from macfleet.api.request import Request
 from macfleet.engines.protocol import Cancel, Failed, FromGateway, FromWorker, Sampling, Submit, Token
 from macfleet.gateway.config import GatewayConfig
 from macfleet.gateway.desk import Desk, Ticket
+from macfleet.gateway.epoch import EpochMemory
 from macfleet.gateway.gang import Gang, Phase, Seat, Turn, hear, tick, unreachable
 from macfleet.gateway.metrics import Metrics, gang_gauges, gauge
 from macfleet.gateway.model_text import ModelText
@@ -32,7 +32,7 @@ class Service:
         self.text: ModelText | None = None  # until the tokenizer is loaded
         self.is_draining = False
         self._send = send
-        self._memory = _EpochMemory(config.state_dir / "epoch")
+        self._memory = EpochMemory(config.state_dir / "epoch")
         self.gang = Gang(tuple(_seat(seat.model_dump()) for seat in config.workers), epoch=self._memory.epoch)
         self.desk = Desk(config.concurrency, config.queue_limit, self._to_first_rank, self.metrics)
         self.metrics.observe(self._gauges)
@@ -94,20 +94,6 @@ class Service:
     def state(self) -> str:
         return "draining" if self.is_draining else "loading" if self.text is None else self.gang.phase.value
 
-    def health(self) -> dict[str, Any]:
-        """The body of /health."""
-        now = time.monotonic()
-        return {
-            "state": self.state,
-            "reason": self.why_closed() or None,
-            "service": self.config.service,
-            "model": self.config.model,
-            "epoch": self.gang.epoch,
-            "running": self.desk.running,
-            "waiting": self.desk.waiting,
-            "workers": [_worker_health(seat, now) for seat in self.gang.seats],
-        }
-
     def _take(self, turn: Turn) -> None:
         """Makes the turn real: remember the epoch before anybody is told of it, end what is lost, tell the workers."""
         before, self.gang = self.gang, turn.gang
@@ -156,51 +142,3 @@ def _sampling(request: Request, text: ModelText) -> Sampling:
         presence_penalty=request.sampling.presence_penalty,
         logit_bias=dict(request.sampling.logit_bias),
     )
-
-
-def _worker_health(seat: Seat, now: float) -> dict[str, Any]:
-    return {
-        "rank": seat.rank,
-        "mac": seat.mac,
-        "layers": [seat.first_layer, seat.last_layer],
-        "state": _worker_state(seat),
-        "trouble": seat.trouble,
-        "pid": seat.hello.pid if seat.hello else None,
-        "version": seat.hello.version if seat.hello else None,
-        "weights_sha256": seat.hello.weights_sha256 if seat.hello else None,
-        "phase_s": seat.hello.phase_s if seat.hello else {},
-        "heard_s_ago": round(now - seat.heard_at, 2) if seat.heard_at else None,
-        "active": seat.beat.active if seat.beat else 0,
-        "busy_s": seat.beat.busy_s if seat.beat else None,
-        "rss_bytes": seat.beat.rss_bytes if seat.beat else None,
-    }
-
-
-def _worker_state(seat: Seat) -> str:
-    if seat.is_here:
-        return "ready" if seat.is_ready else "connected"
-    if seat.is_heard:
-        return "loading"
-    if seat.trouble:
-        return "failed"
-    return "lost" if seat.hello else "expected"
-
-
-class _EpochMemory:
-    """The last epoch, in a file: after a restart of the gateway an old frame must not look new."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        try:
-            self.epoch = max(int(path.read_text()), 0)
-        except (OSError, ValueError):
-            self.epoch = 0  # the workers' heartbeats correct it
-
-    def remember(self, epoch: int) -> None:
-        neighbour = self._path.with_suffix(".new")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            neighbour.write_text(f"{epoch}\n")
-            neighbour.replace(self._path)
-        except OSError as error:
-            log.warning("the epoch cannot be remembered", extra={"path": str(self._path), "error": str(error)})
