@@ -28,6 +28,11 @@ def test_the_same_sources_give_the_same_bytes():
     assert pack_wheel() == pack_wheel()
 
 
+def test_no_compressor_has_a_say_in_the_bytes():
+    with zipfile.ZipFile(io.BytesIO(pack_wheel()[1])) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
 def test_the_wheel_is_named_after_the_distribution():
     assert pack_wheel()[0] == f"macfleet_ops-{__version__}-py3-none-any.whl"
 
