@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
-import signal
 import socket
 import struct
-import subprocess
 import termios
 from collections.abc import Callable
-from typing import Any
 
 import asyncssh
 from asyncssh.forward import SSHForwarder
@@ -22,8 +18,8 @@ from macfleet.lab.factory import home_of
 from macfleet.lab.network import Door
 from macfleet.lab.paths import MacDir
 from macfleet.lab.processes import Child, Processes
+from macfleet.lab.session import ShellSession, Streams
 from macfleet.lab.state import State
-from macfleet.lab.stdin import Stdin
 
 # Word for word, see tests/fixtures/ops/filevault_preboot_ssh.transcript.txt. Both speak of "successfully" and "unlocked".
 LOCKED_BANNER = (
@@ -81,7 +77,6 @@ class Sshd:
             sock=sock,
             server_factory=login,
             server_host_keys=[str(self._dir.host_key)],
-            process_factory=self._run,
             encoding=None,
             line_editor=False,
             allow_scp=False,
@@ -107,41 +102,22 @@ class Sshd:
     def password_is_right(self, user: str, password: str) -> bool:
         return (user, password) == (self._state.user, self._state.password)
 
-    async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
-        """One shell. Like OpenSSH, its end is reported when its output has ended, and a cut connection does not end it."""
-        try:
-            child, stdin, stdout, stderr = self._spawn(process)
-        except OSError as error:
-            process.stderr.write(f"{error}\n".encode())
-            process.exit(255)
-            return
-        with contextlib.suppress(asyncssh.Error, OSError):
-            if stdin is child.popen.stdin:
-                stdin = await Stdin.of(stdin)  # a plain pipe may lose the end of what is sent
-            await process.redirect(stdin=stdin, stdout=stdout, stderr=stderr)
-            await process.stdout.drain()
-            await process.stderr.drain()
-        status = await asyncio.shield(child.ended)
-        with contextlib.suppress(asyncssh.Error, OSError):
-            if status < 0:
-                process.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
-            else:
-                process.exit(status)
+    def session(self) -> ShellSession:
+        return ShellSession(self._spawn, self._processes.signal_group)
 
-    def _spawn(self, process: asyncssh.SSHServerProcess[bytes]) -> tuple[Child, Any, Any, Any]:
-        """The shell with its three streams; on a terminal they are one."""
-        environment = {**session_environment(self._state, self._dir), **_locale_of(process)}
-        home = str(home_of(self._state, self._dir.root))
-        shell = ("/bin/sh", "-c", process.command) if process.command else ("/bin/sh",)
+    def _spawn(self, session: ShellSession) -> tuple[Child, Streams]:
+        environment = {**session_environment(self._state, self._dir), **_locale_of(session)}
+        shell = ("/bin/sh", "-c", session.command) if session.command else ("/bin/sh",)
         limit = FULL_DISK if self._state.has_fault("disk-full") else ()
-        if process.term_type:
-            environment["TERM"] = process.term_type
-            return _on_terminal(
-                lambda files: self._processes.spawn((*limit, *ON_TERMINAL, *shell), env=environment, cwd=home, **files), process
-            )
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        child = self._processes.spawn((*limit, *shell), env=environment, cwd=home, **pipes)
-        return child, child.popen.stdin, child.popen.stdout, child.popen.stderr
+
+        def start(argv: tuple[str, ...], stdin: int, stdout: int, stderr: int) -> Child:
+            home = str(home_of(self._state, self._dir.root))
+            return self._processes.spawn(argv, env=environment, cwd=home, stdin=stdin, stdout=stdout, stderr=stderr)
+
+        if session.terminal:
+            environment["TERM"] = session.terminal[0]
+            return _on_terminal(lambda slave: start((*limit, *ON_TERMINAL, *shell), slave, slave, slave), session.terminal)
+        return _on_pipes(lambda *ends: start((*limit, *shell), *ends))
 
 
 class _Login(asyncssh.SSHServer):
@@ -158,6 +134,9 @@ class _Login(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is not None:
             self._sshd._connections.discard(self._connection)
+
+    def session_requested(self) -> ShellSession:
+        return self._sshd.session()
 
     def public_key_auth_supported(self) -> bool:
         return True
@@ -194,6 +173,9 @@ class _LockedLogin(_Login):
         super().__init__(sshd)
         self._on_unlock = on_unlock
 
+    def session_requested(self) -> bool:  # type: ignore[override]  # there is nothing to run a shell with yet
+        return False
+
     def begin_auth(self, username: str) -> bool:
         if self._connection is not None:
             self._connection.send_auth_banner(LOCKED_BANNER)
@@ -213,21 +195,33 @@ class _LockedLogin(_Login):
         return is_right
 
 
-def _on_terminal(spawn: Callable[[dict[str, int]], Child], process: asyncssh.SSHServerProcess[bytes]) -> tuple[Child, int, int, None]:
+def _on_pipes(spawn: Callable[[int, int, int], Child]) -> tuple[Child, Streams]:
+    (their_in, our_in), (our_out, their_out), (our_err, their_err) = os.pipe(), os.pipe(), os.pipe()
+    try:
+        return spawn(their_in, their_out, their_err), Streams(our_in, our_out, our_err)
+    except OSError:
+        for descriptor in (our_in, our_out, our_err):
+            os.close(descriptor)
+        raise
+    finally:
+        for descriptor in (their_in, their_out, their_err):
+            os.close(descriptor)
+
+
+def _on_terminal(spawn: Callable[[int], Child], terminal: tuple[str, int, int]) -> tuple[Child, Streams]:
     """For a person at the other end: `ssh -t`. The window keeps the size it had at the start."""
+    _, columns, rows = terminal
     master, slave = os.openpty()
-    columns, rows, *_ = process.term_size
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     try:
-        child = spawn({"stdin": slave, "stdout": slave, "stderr": slave})
+        return spawn(slave), Streams(os.dup(master), master, None)
     finally:
         os.close(slave)
-    return child, os.dup(master), master, None
 
 
-def _locale_of(process: asyncssh.SSHServerProcess[bytes]) -> dict[str, str]:
+def _locale_of(session: ShellSession) -> dict[str, str]:
     """macOS's sshd_config has `AcceptEnv LANG LC_*`."""
-    sent = {os.fsdecode(key): os.fsdecode(value) for key, value in process.channel.get_environment_bytes().items()}
+    sent = {os.fsdecode(key): os.fsdecode(value) for key, value in session.channel.get_environment_bytes().items()}
     return {key: value for key, value in sent.items() if key == "LANG" or key.startswith("LC_")}
 
 
