@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from macfleet.core.units import format_duration
 from macfleet.fleet.fleet import Fleet
-from macfleet.serving.gateway import open_gateway
+from macfleet.serving.gateway import Gateway, open_gateway
 from macfleet.serving.services import Deployed
+
+Say = Callable[[str], None]
+
+_POLL_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -21,11 +26,25 @@ class Question:
     temperature: float | None = None
 
 
-def chat(fleet: Fleet, deployed: Deployed, question: Question) -> Iterator[str]:
-    """The pieces of the answer. Goes through the connection to the head, so it works wherever `verify` does."""
+def chat(fleet: Fleet, deployed: Deployed, question: Question, *, wait_s: float = 0.0, say: Say = lambda text: None) -> Iterator[str]:
+    """The pieces of the answer. Goes through the connection to the head, so it works wherever `verify` does.
+
+    A service that is not ready is waited for, at most `wait_s`: a gang that lost a worker is back within seconds.
+    """
     head = fleet.inventory.mac(deployed.head)
     messages = [{"role": "system", "content": question.system}] if question.system else []
     messages.append({"role": "user", "content": question.text})
     options: dict[str, Any] = {"max_tokens": question.max_tokens, "temperature": question.temperature}
     with open_gateway(head, fleet.connection(head), deployed) as gateway:
+        _wait(fleet, deployed.name, gateway, wait_s, say)
         yield from gateway.stream(messages, **{name: value for name, value in options.items() if value is not None})
+
+
+def _wait(fleet: Fleet, name: str, gateway: Gateway, wait_s: float, say: Say) -> None:
+    """Until it is ready or the time is over: then the gateway's own refusal says best why it does not answer."""
+    deadline, last = fleet.clock.monotonic() + wait_s, ""
+    while not (health := gateway.health()).is_ready and fleet.clock.monotonic() < deadline:
+        if health.sentence() != last:
+            last = health.sentence()
+            say(f"{name}: {last}; waiting, at most {format_duration(wait_s)}")
+        fleet.clock.sleep(_POLL_S)

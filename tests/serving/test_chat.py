@@ -1,0 +1,48 @@
+import pytest
+
+from macfleet.serving.chat import Question, chat
+from tests.serving.small_mac import SmallFleet, StubGateway
+from tests.serving.test_services import deployed
+
+
+@pytest.fixture
+def stub():
+    stub = StubGateway()
+    stub.text = ["Par", "is"]
+    yield stub
+    stub.close()
+
+
+@pytest.fixture
+def fleet(tmp_path, stub):
+    fleet = SmallFleet(tmp_path, "studio-1", "studio-2")
+    fleet.small["studio-1"].port = stub.port
+    fleet.small["studio-1"].files["/opt/macfleet/services/chat/gateway.json"] = b"{}"
+    return fleet
+
+
+def test_a_service_that_is_ready_is_asked_at_once(fleet):
+    said = []
+
+    assert list(chat(fleet, deployed(), Question("?"), wait_s=30, say=said.append)) == ["Par", "is"]
+    assert said == []
+
+
+def test_a_service_that_is_coming_back_is_waited_for_and_the_wait_is_said(fleet, stub):
+    stub.state, said = "assembling", []
+
+    def say(text):
+        said.append(text)
+        stub.state = "ready"
+
+    assert list(chat(fleet, deployed(), Question("?"), wait_s=30, say=say)) == ["Par", "is"]
+    assert said == ["chat: assembling; waiting, at most 30 s"]
+
+
+def test_a_service_that_stays_away_is_asked_at_the_end_and_gives_its_own_reason(fleet, stub):
+    stub.state, began = "waiting", fleet.clock.monotonic()
+
+    answer = list(chat(fleet, deployed(), Question("?"), wait_s=30))
+
+    assert 30 <= fleet.clock.monotonic() - began < 31
+    assert answer == ["Par", "is"]  # whoever answers at the port is asked: its refusal says best what is wrong
