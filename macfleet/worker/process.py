@@ -13,7 +13,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from macfleet import __version__
-from macfleet.core.errors import MacfleetError
+from macfleet.core.errors import MacfleetError, RequestError
+from macfleet.core.json_log import JsonFormatter
 from macfleet.engines.protocol import HEARTBEAT_INTERVAL_S, Broken, FromWorker, Hello
 from macfleet.worker.config import WorkerConfig, load_config
 from macfleet.worker.control import Control, write_heartbeat
@@ -85,8 +86,7 @@ class Computing:
         try:
             self._work(say)
         except Exception as error:
-            is_known = isinstance(error, MacfleetError)
-            log.error("%s", error, exc_info=None if is_known else error)
+            _log_error(error)
             say(Broken(rank=self._config.rank, epoch=self.status()[0], error=str(error) or type(error).__name__))
             self.exit_status = START_AGAIN if isinstance(error, LinkDead) else 1
 
@@ -98,7 +98,8 @@ class Computing:
         phases.done("load")
         link = make_link(self._config, self.inbox)
         say(hello_of(self._config, engine, link, phases.seconds))
-        log.info("layers %d..%d are loaded: %s", self._config.first_layer, self._config.last_layer, phases.seconds)
+        layers = f"{self._config.first_layer}..{self._config.last_layer}"
+        log.info(f"layers {layers} are loaded", extra={"weight_bytes": engine.weight_bytes, "phase_s": phases.seconds})
         self._runner = Runner(self._config, engine, link, self.inbox, say)
         try:
             self._runner.run()
@@ -152,12 +153,22 @@ def make_link(config: WorkerConfig, inbox: Inbox) -> Link:
 
 
 def main(arguments: list[str]) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    if len(arguments) != 1:
-        log.error("usage: python -m macfleet.worker CONFIG")
-        return 2
+    """Logs JSON lines to stdout, as the gateway does."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
+        if len(arguments) != 1:
+            raise RequestError("usage: python -m macfleet.worker CONFIG")
         return run_worker(Path(arguments[0]))
     except MacfleetError as error:
-        log.error("%s", error)
+        _log_error(error)
         return error.exit_code
+
+
+def _log_error(error: Exception) -> None:
+    """What a user can act on in one line with its hint; a traceback only for what nobody expected."""
+    if isinstance(error, MacfleetError):
+        log.error(str(error), extra={"hint": error.hint} if error.hint else None)
+    else:
+        log.error(str(error), exc_info=error)

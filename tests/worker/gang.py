@@ -229,7 +229,7 @@ class ProcessGang(Gang):
 
     def _start(self, file):
         with file.with_suffix(".log").open("ab") as log:
-            return subprocess.Popen([sys.executable, "-m", "macfleet.worker", str(file)], stderr=log)
+            return subprocess.Popen([sys.executable, "-m", "macfleet.worker", str(file)], stdout=log, stderr=log)
 
     def end(self, rank):
         self.workers[rank].kill()
