@@ -17,7 +17,7 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is drawn, as far as the client said. None: the model's own default, or OpenAI's."""
+    """How the next token is drawn, as far as the client said. None: what the model's makers recommend, else greedy."""
 
     temperature: float | None = None
     top_p: float | None = None
