@@ -23,22 +23,27 @@ from macfleet.checks.tailscale import Tailscale
 from macfleet.checks.thunderbolt_bridge import ThunderboltBridge
 from macfleet.checks.wired_limit import WiredLimit
 from macfleet.checks.wired_limit_at_boot import WiredLimitAtBoot
+from macfleet.macos.runtime import Bundle
 
-CHECKS: tuple[Check, ...] = (
-    Sudo(),
-    MacosVersion(),
-    Hardware(),
-    Rdma(),
-    ThunderboltBridge(),
-    Power(),
-    WiredLimit(),
-    WiredLimitAtBoot(),
-    FileVault(),
-    AutomaticUpdates(),
-    Tailscale(),
-    DiskSpace(),
-    Runtime(),
-)
+
+def checks_for(bundle: Bundle) -> tuple[Check, ...]:
+    """All checks of one Mac. `bundle` is the runtime that the controller brings: `serving/checks.py` knows it."""
+    return (
+        Sudo(),
+        MacosVersion(),
+        Hardware(),
+        Rdma(),
+        ThunderboltBridge(),
+        Power(),
+        WiredLimit(),
+        WiredLimitAtBoot(),
+        FileVault(),
+        AutomaticUpdates(),
+        Tailscale(),
+        DiskSpace(),
+        Runtime(bundle),
+    )
+
 
 FLEET_CHECKS: tuple[FleetCheck, ...] = (
     SameBuild(),

@@ -1,67 +1,43 @@
-"""Is the workers' runtime there, and is it the one of this macfleet?"""
+"""Is the workers' runtime there, and is it the one that this controller would install?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from posixpath import join
 from typing import Any
 
-from macfleet import __version__
 from macfleet.checks import findings
-from macfleet.core.errors import Unparsable
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
 from macfleet.inventory.mac import Mac
-from macfleet.macos import files
-from macfleet.macos.answers import parse_json_object, unparsable
+from macfleet.macos.runtime import Broken, Bundle, runtime
 
-
-@dataclass(frozen=True)
-class RuntimeProof:
-    """What the runtime module wrote beside the environment it built: equal proofs are equal environments."""
-
-    macfleet: str
-    python: str
-    wheel_sha256: str
-    lock_sha256: str
+_HINT = "`macfleet provision` installs it; a service that runs keeps its own until it is deployed again"
 
 
 class Runtime:
+    """`bundle`: what this controller brings. A version number says too little: the configuration that a worker is given
+    changes with the code, and a worker of another build refuses it.
+    """
+
     name = "runtime"
-    why = "the workers of a service speak to each other only if they run the same code"
+    why = "the workers of a service speak to each other, and read what this macfleet writes, only if they run the same code"
+
+    def __init__(self, bundle: Bundle):
+        self._bundle = bundle
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (proof_fact(mac),)
+        return (runtime(mac.paths),)
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
-        want = f"macfleet {__version__} on Python {mac.settings.runtime.python}"
-        text = facts[proof_fact(mac)]
-        if isinstance(text, Unknown):
-            return [findings.unknown(self, text, want)]
-        if text is None:
-            return [findings.fail(self, "not installed", want, "`macfleet provision` installs it")]
-        try:
-            proof = parse_proof(text)
-        except Unparsable as error:
-            return [findings.fail(self, str(error), want, "`macfleet provision` installs it anew")]
-        have = f"macfleet {proof.macfleet} on Python {proof.python}"
-        if proof.macfleet == __version__ and _minor(proof.python) == _minor(mac.settings.runtime.python):
-            return [findings.ok(self, have, want)]
-        return [findings.fail(self, have, want, "`macfleet provision` installs the version of this macfleet")]
-
-
-def proof_fact(mac: Mac) -> Fact[str | None]:
-    return files.file_text(join(mac.paths.runtime, "runtime.json"))
-
-
-def parse_proof(text: str) -> RuntimeProof:
-    values = parse_json_object("runtime.json", text)
-    for key in ("macfleet", "python", "wheel_sha256", "lock_sha256"):
-        if not isinstance(values.get(key), str):
-            raise unparsable("runtime.json", f"no {key}")
-    return RuntimeProof(values["macfleet"], values["python"], values["wheel_sha256"], values["lock_sha256"])
-
-
-def _minor(python: str) -> list[str]:
-    return python.split(".")[:2]
+        have, wanted = facts[runtime(mac.paths)], self._bundle.runtime(mac.settings.runtime.python)
+        want = str(wanted)
+        match have:
+            case Unknown():
+                return [findings.unknown(self, have, want)]
+            case None:
+                return [findings.fail(self, "not installed", want, _HINT)]
+            case Broken(reason=reason):
+                return [findings.fail(self, f"broken: {reason}", want, _HINT)]
+        if have == wanted:
+            return [findings.ok(self, str(have), want)]
+        return [findings.fail(self, f"{have}: another {have.difference(wanted) or 'runtime'}", want, _HINT)]

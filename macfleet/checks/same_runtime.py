@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from macfleet.checks import findings
-from macfleet.checks.runtime import RuntimeProof, parse_proof, proof_fact
-from macfleet.core.errors import Unparsable
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
 from macfleet.inventory.mac import Inventory, Mac
+from macfleet.macos.runtime import Runtime, runtime
 
 
 class SameRuntime:
@@ -20,44 +19,27 @@ class SameRuntime:
     want = "one runtime on all Macs"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (proof_fact(mac),)
+        return (runtime(mac.paths),)
 
     def judge(self, inventory: Inventory, facts: Mapping[str, Facts]) -> Sequence[Finding]:
-        proofs, unread = {}, []
+        installed, unread = dict[str, Runtime](), []
         for mac in inventory.macs:
-            text = findings.told(facts, mac.name, proof_fact(mac))
-            if isinstance(text, Unknown):
-                unread.append(mac.name)
-            elif proof := _proof(text):
-                proofs[mac.name] = proof
-        if len(set(proofs.values())) > 1:
-            return [self._differ(proofs)]
-        have = f"the same on {findings.names(list(proofs))}" if proofs else "none is installed (see runtime)"
+            match findings.told(facts, mac.name, runtime(mac.paths)):
+                case Unknown():
+                    unread.append(mac.name)
+                case Runtime() as found:  # a Mac with none, or with a broken one, has its own finding: `runtime`
+                    installed[mac.name] = found
+        if len(set(installed.values())) > 1:
+            return [self._differ(installed)]
+        have = f"the same on {findings.names(list(installed))}" if installed else "none is installed (see runtime)"
         if unread:
             told = f"the runtime of {findings.names(unread)} is not known"
-            return [findings.unknown(self, f"{have}; {told}" if proofs else told, self.want)]
+            return [findings.unknown(self, f"{have}; {told}" if installed else told, self.want)]
         return [findings.ok(self, have, self.want)]
 
-    def _differ(self, proofs: Mapping[str, RuntimeProof]) -> Finding:
-        common = Counter(proofs.values()).most_common(1)[0][0]
-        others = {mac: proof for mac, proof in proofs.items() if proof != common}
-        have = "; ".join(f"{mac} has another {_difference(proof, common)} than most Macs" for mac, proof in others.items())
+    def _differ(self, installed: Mapping[str, Runtime]) -> Finding:
+        common = Counter(installed.values()).most_common(1)[0][0]
+        others = {mac: found for mac, found in installed.items() if found != common}
+        have = "; ".join(f"{mac} has another {found.difference(common) or 'runtime'} than most Macs" for mac, found in others.items())
         hint = f"`macfleet provision` with {' '.join(f'--mac {mac}' for mac in others)} installs the same everywhere"
         return findings.fail(self, have, self.want, hint)
-
-
-def _proof(text: str | None) -> RuntimeProof | None:
-    """None without the file, and for one nobody understands: both are findings of `runtime` on that Mac."""
-    try:
-        return parse_proof(text) if text is not None else None
-    except Unparsable:
-        return None
-
-
-def _difference(proof: RuntimeProof, common: RuntimeProof) -> str:
-    pairs = {
-        f"macfleet ({proof.macfleet} instead of {common.macfleet})": proof.macfleet != common.macfleet,
-        f"Python ({proof.python} instead of {common.python})": proof.python != common.python,
-        "set of packages": proof.lock_sha256 != common.lock_sha256,
-    }
-    return " and ".join(what for what, differs in pairs.items() if differs) or "build of macfleet"

@@ -40,10 +40,11 @@ def facts(
 
     A fact nobody understood is `unknown` with the reason. Exits 3 when a Mac is unreachable.
     """
-    from macfleet.checks import CHECKS, FLEET_CHECKS
+    from macfleet.checks import FLEET_CHECKS
+    from macfleet.serving.checks import checks_of_this_controller
 
     def wanted(mac: Mac) -> list[Fact[Any]]:
-        asked: tuple[Check | FleetCheck, ...] = (*CHECKS, *FLEET_CHECKS)
+        asked: tuple[Check | FleetCheck, ...] = (*checks_of_this_controller(), *FLEET_CHECKS)
         return [fact for check in asked for fact in check.facts(mac)]
 
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))

@@ -1,19 +1,24 @@
-"""`runtime.json`: which worker runtime is installed. Written last by `provision`, so its presence means the installation ended well."""
+"""The workers' runtime on a Mac: which one is installed, and which one its jobs are started from.
+
+`runtime.json` is written last by `provision`, so its presence means that the installation ended well.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
+from macfleet import __version__
 from macfleet.core.command import command
+from macfleet.core.errors import Unparsable
 from macfleet.core.fact import Fact, Unknown
 from macfleet.core.paths import MacPaths
 from macfleet.core.result import Result
-from macfleet.macos.answers import parse_json_object, unparsable
+from macfleet.macos.answers import parse_json_object, says, unparsable
 
 FILE_NAME = "runtime.json"
-_PROGRAM = "runtime.json"
-# `cat` of a missing file and `sh` without the program; anything else is an interpreter that does not start.
 _ABSENT = "No such file or directory"
 
 
@@ -27,25 +32,63 @@ class Runtime:
     lock_sha256: str
     wheel_sha256: str
 
+    def __str__(self) -> str:
+        return f"{self.id} (Python {self.python}, macfleet {self.macfleet})"
+
     def as_json(self) -> dict[str, str | int]:
         return {"schema": 1, **asdict(self)}
+
+    def difference(self, other: Runtime) -> str:
+        """What is another here than there, in words; empty when the two are the same."""
+        pairs = {
+            f"macfleet ({self.macfleet} instead of {other.macfleet})": self.macfleet != other.macfleet,
+            f"Python ({self.python} instead of {other.python})": self.python != other.python,
+            "set of packages": self.lock_sha256 != other.lock_sha256,
+            "build of macfleet": self.macfleet == other.macfleet and self.wheel_sha256 != other.wheel_sha256,
+        }
+        return " and ".join(what for what, differs in pairs.items() if differs)
 
 
 @dataclass(frozen=True)
 class Broken:
-    """The files say one thing, but the interpreter does not start: Homebrew or macOS took its Python away."""
+    """Something is there, but it does not start or nobody understands it: an interrupted hand, or macOS took its Python away."""
 
-    runtime: Runtime
     reason: str
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """What a controller brings along to make a runtime: the lock file (versions and hashes) and macfleet's own wheel."""
+
+    lock: bytes
+    wheel_name: str
+    wheel: bytes = field(repr=False)
+
+    @cached_property
+    def wheel_sha256(self) -> str:
+        return hashlib.sha256(self.wheel).hexdigest()
+
+    @cached_property
+    def lock_sha256(self) -> str:
+        return hashlib.sha256(self.lock).hexdigest()
+
+    def id(self, python: str) -> str:
+        """Names one runtime: same Python, same packages, same macfleet, same id."""
+        return hashlib.sha256("\n".join((python, self.lock_sha256, self.wheel_sha256)).encode()).hexdigest()[:12]
+
+    def runtime(self, python: str) -> Runtime:
+        """What stands on a Mac when this is installed with that Python."""
+        return Runtime(self.id(python), python, __version__, self.lock_sha256, self.wheel_sha256)
+
+
 def parse_runtime(text: str) -> Runtime:
-    values = parse_json_object(_PROGRAM, text)
+    values = parse_json_object(FILE_NAME, text)
     if values.get("schema") != 1:
-        raise unparsable(_PROGRAM, f"schema {values.get('schema')!r}, not 1")
+        raise unparsable(FILE_NAME, f"schema {values.get('schema')!r}, not 1")
     known = {name: values.get(name) for name in Runtime.__dataclass_fields__}
-    if not all(isinstance(value, str) for value in known.values()):
-        raise unparsable(_PROGRAM, "a key is missing")
+    for name, value in known.items():
+        if not isinstance(value, str):
+            raise unparsable(FILE_NAME, f"no {name}")
     return Runtime(**{name: str(value) for name, value in known.items()})
 
 
@@ -55,10 +98,14 @@ def runtime(paths: MacPaths) -> Fact[Runtime | Broken | None]:
     def understand(results: Sequence[Result]) -> Runtime | Broken | Unknown | None:
         said, started = results
         if not said.ok:
-            return None if _ABSENT in said.stderr else Unknown(said.failure())
-        installed = parse_runtime(said.stdout)
-        return installed if started.ok else Broken(installed, started.failure())
+            return None if says(said, _ABSENT) else Unknown(said.failure())
+        try:
+            installed = parse_runtime(said.stdout)
+        except Unparsable as error:  # the question was answered: another installation mends it
+            return Broken(str(error))
+        return installed if started.ok else Broken(started.failure())
 
     cat = command("cat", f"{paths.runtime}/{FILE_NAME}", timeout_s=10)
-    start = command(paths.python, "-c", "import macfleet", timeout_s=20)
+    # -I: a directory named macfleet in the user's home must not answer for the installed one.
+    start = command(paths.python, "-I", "-c", "import macfleet", timeout_s=20)
     return Fact("runtime", (cat, start), understand)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -13,29 +12,9 @@ from macfleet.core.fact import Fact, Facts
 from macfleet.core.secret import Secret
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import SecretSource, Strict
+from macfleet.macos.runtime import Bundle
 
 ArgsT = TypeVar("ArgsT", bound=Strict, contravariant=True)
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """What makes a worker runtime: the lock file (versions and hashes) and macfleet's own wheel."""
-
-    lock: bytes
-    wheel_name: str
-    wheel: bytes = field(repr=False)
-
-    @property
-    def wheel_sha256(self) -> str:
-        return hashlib.sha256(self.wheel).hexdigest()
-
-    @property
-    def lock_sha256(self) -> str:
-        return hashlib.sha256(self.lock).hexdigest()
-
-    def id(self, python: str) -> str:
-        """Names one runtime: same Python, same packages, same macfleet, same id."""
-        return hashlib.sha256("\n".join((python, self.lock_sha256, self.wheel_sha256)).encode()).hexdigest()[:12]
 
 
 def _no_secret(source: SecretSource) -> Secret:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from macfleet import __version__
 from macfleet.core.change import Change, Diff
 from macfleet.core.command import Command, command
 from macfleet.core.errors import RequestError
@@ -18,8 +17,8 @@ from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
 from macfleet.macos.files import write_file
-from macfleet.macos.runtime import FILE_NAME, Broken, Runtime, runtime
-from macfleet.modules.base import Bundle, Surroundings
+from macfleet.macos.runtime import FILE_NAME, Broken, Bundle, Runtime, runtime
+from macfleet.modules.base import Surroundings
 
 _DOWNLOAD_TIMEOUT_S = 1800  # packages of some hundred MB over an office line
 _ANY_INDEX = ("--index-strategy", "unsafe-best-match")
@@ -41,7 +40,7 @@ class RuntimeModule:
     def diff(self, args: RuntimeArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         if around.bundle is None:
             raise RequestError("the controller brought no runtime along", mac=mac.name)
-        have, want = facts[runtime(mac.paths)], _wanted(args.python, around.bundle)
+        have, want = facts[runtime(mac.paths)], around.bundle.runtime(args.python)
         match have:
             case Unknown():
                 return (have,)
@@ -50,16 +49,11 @@ class RuntimeModule:
             case Broken(reason=reason):
                 before = f"broken ({reason})"
             case Runtime():
-                before = f"{have.id} (Python {have.python}, macfleet {have.macfleet})"
+                before = str(have)
             case _:
                 before = "absent"
-        after = f"{want.id} (Python {want.python}, macfleet {want.macfleet})"
         linked = have.id if isinstance(have, Runtime) else None
-        return (Change("runtime", before, after, _install(mac, want, around.bundle, linked)),)
-
-
-def _wanted(python: str, bundle: Bundle) -> Runtime:
-    return Runtime(bundle.id(python), python, __version__, bundle.lock_sha256, bundle.wheel_sha256)
+        return (Change("runtime", before, str(want), _install(mac, want, around.bundle, linked)),)
 
 
 def _install(mac: Mac, want: Runtime, bundle: Bundle, before: str | None) -> tuple[Command, ...]:

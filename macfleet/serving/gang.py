@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from macfleet.checks import CHECKS, FLEET_CHECKS
+from macfleet.checks import FLEET_CHECKS
 from macfleet.core.change import Unsupported
 from macfleet.core.errors import MacfleetError, ServiceFailed
 from macfleet.core.fact import Fact, Facts, Unknown
@@ -25,6 +25,7 @@ from macfleet.placement.links import Links, Wires, choose_links
 from macfleet.placement.memory import MacMemory
 from macfleet.placement.place import Placement, Stage, place
 from macfleet.serving.account import ACCOUNT
+from macfleet.serving.checks import checks_of_this_controller
 
 # What must be right before a service starts; the rest of `verify` is about the Mac's long life.
 _ALWAYS = ("sudo", "macos-version", "wired-limit", "disk-space", "runtime", "same-runtime")
@@ -171,7 +172,7 @@ def _wanted(mac: Mac) -> Sequence[Fact[Any]]:
 
 
 def _facts_of(names: Sequence[str], mac: Mac) -> list[Fact[Any]]:
-    about_one = [fact for check in CHECKS if check.name in names for fact in check.facts(mac)]
+    about_one = [fact for check in checks_of_this_controller() if check.name in names for fact in check.facts(mac)]
     return about_one + [fact for check in FLEET_CHECKS if check.name in names for fact in check.facts(mac)]
 
 
@@ -184,7 +185,7 @@ def _checks_for(links: Links | None, over: str) -> frozenset[str]:
 
 
 def _findings(mac: Mac, facts: Facts, names: frozenset[str]) -> tuple[Finding, ...]:
-    return tuple(finding for check in CHECKS if check.name in names for finding in check.judge(mac, facts))
+    return tuple(finding for check in checks_of_this_controller() if check.name in names for finding in check.judge(mac, facts))
 
 
 def _wires(inventory: Inventory, macs: Sequence[Mac], facts: Mapping[str, Facts]) -> Wires:

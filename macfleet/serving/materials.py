@@ -14,7 +14,7 @@ from macfleet.core.secret import Secret
 from macfleet.fleet.secrets import read_secret
 from macfleet.inventory.mac import Inventory
 from macfleet.inventory.settings import SecretSource
-from macfleet.modules.base import Bundle
+from macfleet.macos.runtime import Bundle
 from macfleet.playbook.load import Playbook, load_playbook
 from macfleet.serving.wheel import read_bundle
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from macfleet.checks import CHECKS
 from macfleet.core.errors import ConnectionDropped, HostKeyMismatch, HostKeyUnknown, MacfleetError, ServiceFailed, Unreachable
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.units import clock_time, format_duration
@@ -18,6 +17,7 @@ from macfleet.inventory.mac import Mac
 from macfleet.macos import fdesetup, shutdown, sudo, sysctl
 from macfleet.serving import jobs
 from macfleet.serving.canary import CanaryFailed, choose_canary, run_canary
+from macfleet.serving.checks import checks_of_this_controller
 from macfleet.serving.gateway import Gateway, open_gateway
 from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import Deployed, read_services, services_on
@@ -294,12 +294,14 @@ def read_for_roll(fleet: Fleet, macs: Sequence[Mac], remembered: Mapping[str, De
 
 
 def _check_facts(mac: Mac) -> list[Fact[Any]]:
-    return [fact for check in CHECKS for fact in check.facts(mac)]
+    return [fact for check in checks_of_this_controller() for fact in check.facts(mac)]
 
 
 def _failures(mac: Mac, facts: Facts) -> tuple[str, ...]:
     """Checks that fail or that nobody could judge."""
-    return tuple(finding.check for check in CHECKS for finding in check.judge(mac, facts) if not finding.verdict.is_as_wanted)
+    return tuple(
+        finding.check for check in checks_of_this_controller() for finding in check.judge(mac, facts) if not finding.verdict.is_as_wanted
+    )
 
 
 def _known(facts: Facts, fact: Fact[bool]) -> bool | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from macfleet.checks import CHECKS, FLEET_CHECKS
+from macfleet.checks import FLEET_CHECKS
 from macfleet.checks.base import Check, FleetCheck
 from macfleet.core.errors import Unreachable
 from macfleet.core.fact import Fact, Facts
@@ -15,6 +15,7 @@ from macfleet.core.outcome import Outcome
 from macfleet.core.units import format_duration
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
+from macfleet.serving.checks import checks_of_this_controller
 
 _WHY_REACHABLE = "macfleet acts only on a Mac that answers by SSH with the host key that was pinned for it"
 
@@ -88,17 +89,18 @@ class Verification:
         }
 
 
-def verify(fleet: Fleet, *, checks: Sequence[Check] = CHECKS, fleet_checks: Sequence[FleetCheck] = FLEET_CHECKS) -> Verification:
+def verify(fleet: Fleet, *, checks: Sequence[Check] | None = None, fleet_checks: Sequence[FleetCheck] = FLEET_CHECKS) -> Verification:
     """Read once, judge everything. A Mac that cannot be read has the finding `reachable`, and its neighbours are judged all the same."""
     started = fleet.clock.monotonic()
+    own = checks_of_this_controller() if checks is None else checks
 
     def wanted(mac: Mac) -> Sequence[Fact[Any]]:
-        asked: tuple[Check | FleetCheck, ...] = (*checks, *fleet_checks)
+        asked: tuple[Check | FleetCheck, ...] = (*own, *fleet_checks)
         return [fact for check in asked for fact in check.facts(mac)]
 
     report = fleet.read(wanted)
     facts = report.values()
-    macs = tuple(_judge(mac, report[mac.name], checks) for mac in fleet.macs)
+    macs = tuple(_judge(mac, report[mac.name], own) for mac in fleet.macs)
     chosen = replace(fleet.inventory, macs=tuple(fleet.macs))  # Macs that were not asked are no part of the question
     about_fleet = tuple(finding for check in fleet_checks for finding in check.judge(chosen, facts))
     return Verification(macs, about_fleet, fleet.clock.monotonic() - started)

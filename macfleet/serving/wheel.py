@@ -17,7 +17,7 @@ from pathlib import Path
 
 from macfleet import __version__
 from macfleet.core.data import data_path
-from macfleet.modules.base import Bundle
+from macfleet.macos.runtime import Bundle
 
 # Floors 0 to 4 without `fleet`: a Mac needs no SSH client and no command line. A test follows the imports and says so.
 ROOMS = ("core", "inventory", "macos", "models", "weights", "health", "placement", "api", "engines", "gateway", "worker", "agent")

@@ -5,9 +5,7 @@ import plistlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from macfleet import __version__
-from macfleet.checks import CHECKS, FLEET_CHECKS
-from macfleet.checks.runtime import proof_fact
+from macfleet.checks import FLEET_CHECKS, checks_for
 from macfleet.checks.wired_limit_at_boot import LABEL
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.finding import Verdict
@@ -25,6 +23,7 @@ from macfleet.macos import (
     plutil,
     pmset,
     rdma_ctl,
+    runtime,
     sudo,
     sw_vers,
     sysctl,
@@ -36,6 +35,8 @@ from tests.macos.recordings import answer
 
 MESH = ("1.1-2.1", "1.2-3.1", "1.3-4.1", "2.2-3.2", "2.3-4.2", "3.3-4.3")
 GIB = 1024**3
+BUNDLE = runtime.Bundle(b"mlx==1\n", "macfleet_ops-0-py3-none-any.whl", b"wheel")
+CHECKS = checks_for(BUNDLE)
 SETTINGS = {"wired_limit": "112 GiB", "runtime": {"python": "3.12"}}
 
 
@@ -46,6 +47,11 @@ def a_mac(number=1, **settings):
 
 def an_inventory(*macs):
     return Inventory(Path("inventory.yaml"), "shelf", macs)
+
+
+def installed(bundle=BUNDLE, python="3.12", **changes):
+    """runtime.json as `provision` writes it."""
+    return json.dumps({**bundle.runtime(python).as_json(), **changes})
 
 
 @dataclass
@@ -89,7 +95,6 @@ class Shelf:
     def outputs(self, number, mac):
         ends = self._ends(number)
         plist = plistlib.dumps({"Label": LABEL, "ProgramArguments": ["sysctl", "iogpu.wired_limit_mb=114688"], "RunAtLoad": True}).decode()
-        proof = json.dumps({"macfleet": __version__, "python": "3.12.9", "wheel_sha256": "w", "lock_sha256": "l"})
         return {
             sudo.PASSWORDLESS: ("",),
             uname.KERNEL: ("Darwin\n",),
@@ -119,7 +124,7 @@ class Shelf:
                 "Filesystem 1024-blocks Used Available Capacity iused ifree %iused Mounted on\n"
                 "/dev/disk3s5 1000000000 400000000 600000000 40% 1 1 0% /System/Volumes/Data\n",
             ),
-            proof_fact(mac): (proof,),
+            runtime.runtime(mac.paths): (installed(), ""),
         }
 
     def _numbers(self):

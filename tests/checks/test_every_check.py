@@ -2,11 +2,11 @@
 
 import pytest
 
-from macfleet.checks import CHECKS, FLEET_CHECKS
+from macfleet.checks import FLEET_CHECKS
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.finding import Verdict
 from macfleet.macos import ibv, pmset, rdma_ctl, sw_vers, system_profiler
-from tests.checks.macs import MESH, Shelf, a_mac, an_inventory
+from tests.checks.macs import CHECKS, MESH, Shelf, a_mac, an_inventory
 
 ALL = (*CHECKS, *FLEET_CHECKS)
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from macfleet.checks import FLEET_CHECKS
-from macfleet.checks.runtime import proof_fact
 from macfleet.macos import ifconfig, sw_vers, system_profiler
-from tests.checks.macs import MESH, Shelf, a_mac
+from macfleet.macos.runtime import runtime
+from tests.checks.macs import MESH, Shelf, a_mac, installed
 
 
 def the_one(shelf, check):
@@ -156,20 +156,17 @@ def test_a_mac_whose_macos_is_too_old_is_left_to_its_own_finding():
         ({}, "ok", "the same on studio-1, studio-2, studio-3 and studio-4"),
         ({"lock_sha256": "other"}, "fail", "studio-3 has another set of packages than most Macs"),
         ({"wheel_sha256": "other"}, "fail", "studio-3 has another build of macfleet than most Macs"),
-        ({"python": "3.12.8"}, "fail", "studio-3 has another Python (3.12.8 instead of 3.12.9) than most Macs"),
+        ({"python": "3.13"}, "fail", "studio-3 has another Python (3.13 instead of 3.12) than most Macs"),
     ],
 )
 def test_another_runtime_is_named_with_what_differs(change, verdict, have):
-    fact = proof_fact(a_mac(3))
-    proof = json.loads(Shelf().outputs(3, a_mac(3))[fact][0])
-
-    finding = the_one(Shelf(said={(3, fact): (json.dumps({**proof, **change}),)}), "same-runtime")
+    finding = the_one(Shelf(said={(3, runtime(a_mac(3).paths)): (installed(**change), "")}), "same-runtime")
 
     assert (finding.verdict, finding.have) == (verdict, have)
 
 
 def test_a_mac_without_a_runtime_is_left_to_its_own_finding():
-    shelf = Shelf(said={(3, proof_fact(a_mac(3))): ((1, "", "cat: No such file or directory"),)})
+    shelf = Shelf(said={(3, runtime(a_mac(3).paths)): ((1, "", "cat: No such file or directory"), "")})
 
     assert the_one(shelf, "same-runtime").have == "the same on studio-1, studio-2 and studio-4"
     assert shelf.trouble() == ["studio-3 runtime fail"]

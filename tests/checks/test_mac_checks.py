@@ -2,6 +2,7 @@
 
 import json
 import plistlib
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from macfleet.checks.filevault import FileVault
 from macfleet.checks.hardware import Hardware
 from macfleet.checks.macos_version import MacosVersion
 from macfleet.checks.power import Power
-from macfleet.checks.runtime import Runtime, proof_fact
+from macfleet.checks.runtime import Runtime
 from macfleet.checks.sudo import Sudo
 from macfleet.checks.tailscale import Tailscale
 from macfleet.checks.thunderbolt_bridge import ThunderboltBridge
@@ -34,7 +35,8 @@ from macfleet.macos import (
     tailscale,
     uname,
 )
-from tests.checks.macs import GIB, PMSET, a_mac, judge
+from macfleet.macos.runtime import runtime
+from tests.checks.macs import BUNDLE, GIB, PMSET, a_mac, installed, judge
 from tests.macos.recordings import recorded
 
 
@@ -324,23 +326,38 @@ def test_a_disk_that_only_df_h_describes_is_unknown():
     assert finding.verdict == "unknown"
 
 
-def proof(**changes):
-    return (json.dumps({"macfleet": __version__, "python": "3.12.9", "wheel_sha256": "w", "lock_sha256": "l", **changes}),)
+HERE = BUNDLE.runtime("3.12")
+OTHER_BUILD = replace(BUNDLE, wheel=b"the same version, from older sources")
+OTHER_PACKAGES = replace(BUNDLE, lock=b"mlx==2\n")
 
 
 @pytest.mark.parametrize(
     ("said", "verdict", "have"),
     [
-        (proof(), "ok", f"macfleet {__version__} on Python 3.12.9"),
-        (proof(python="3.12"), "ok", f"macfleet {__version__} on Python 3.12"),
-        (proof(python="3.11.2"), "fail", f"macfleet {__version__} on Python 3.11.2"),
-        (proof(macfleet="0.0.9"), "fail", "macfleet 0.0.9 on Python 3.12.9"),
-        (NO_FILE, "fail", "not installed"),
-        (proof(lock_sha256=None), "fail", "`runtime.json` answered in a form macfleet does not know: no lock_sha256"),
-        (((1, "", "Permission denied"),), "unknown", None),
+        ((installed(), ""), "ok", str(HERE)),
+        ((installed(OTHER_BUILD), ""), "fail", f"{OTHER_BUILD.runtime('3.12')}: another build of macfleet"),
+        ((installed(OTHER_PACKAGES), ""), "fail", f"{OTHER_PACKAGES.runtime('3.12')}: another set of packages"),
+        ((installed(python="3.11"), ""), "fail", f"{BUNDLE.runtime('3.11')}: another Python (3.11 instead of 3.12)"),
+        (
+            (installed(macfleet="0.0.9"), ""),
+            "fail",
+            f"{HERE.id} (Python 3.12, macfleet 0.0.9): another macfleet (0.0.9 instead of {__version__})",
+        ),
+        ((*NO_FILE, ""), "fail", "not installed"),
+        ((installed(lock_sha256=None), ""), "fail", "broken: `runtime.json` answered in a form macfleet does not know: no lock_sha256"),
+        ((installed(), (126, "", "bad interpreter")), "fail", None),
+        (((1, "", "Permission denied"), ""), "unknown", None),
     ],
 )
 def test_runtime(said, verdict, have):
-    finding = judge(Runtime(), a_mac(), {proof_fact(a_mac()): said})
+    finding = judge(Runtime(BUNDLE), a_mac(), {runtime(a_mac().paths): said})
 
     assert (finding.verdict, have or finding.have) == (verdict, finding.have)
+    assert finding.want == str(HERE)
+
+
+def test_a_runtime_of_another_build_is_provisions_work_and_running_services_are_not_touched_by_it():
+    finding = judge(Runtime(BUNDLE), a_mac(), {runtime(a_mac().paths): (installed(OTHER_BUILD), "")})
+
+    assert "`macfleet provision`" in finding.hint
+    assert "until it is deployed again" in finding.hint

@@ -2,7 +2,8 @@
 
 from macfleet.core.data import data_path
 from macfleet.core.secret import Secret
-from macfleet.modules.base import Bundle, Surroundings
+from macfleet.macos.runtime import Bundle
+from macfleet.modules.base import Surroundings
 from macfleet.playbook.load import load_playbook
 from macfleet.playbook.plan import fill_tasks, plan_mac, wanted_facts
 from tests.modules.memory_mac import MAC
