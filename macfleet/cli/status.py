@@ -60,7 +60,7 @@ def _show_service(output: Output, service: ServiceStatus) -> None:
     deployed, health = service.deployed, service.health
     epoch = f", epoch {health.epoch}" if health.epoch else ""
     load = f", {health.running} running, {health.waiting} waiting" if health.is_ready else ""
-    output.answer(f"{deployed.name}: {health.sentence()}{epoch}{load}; {deployed.model} over {deployed.kind}, port {deployed.port}")
+    output.answer(f"{deployed.name}: {health.sentence()}{epoch}{load}; {deployed.model} over {deployed.kind} at {service.endpoint}")
     width = column_width([mac.mac for mac in service.macs])
     for mac in service.macs:
         state = "unreachable" if mac.error else "running" if mac.is_well else "down"

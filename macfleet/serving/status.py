@@ -13,6 +13,7 @@ from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
 from macfleet.macos.launchctl import Job
+from macfleet.serving.endpoint import endpoint
 from macfleet.serving.gateway import Health, open_gateway
 from macfleet.serving.jobs import read_job
 from macfleet.serving.services import Deployed, read_services
@@ -57,6 +58,7 @@ class ServiceStatus:
     deployed: Deployed
     health: Health
     macs: tuple[MacStatus, ...]
+    endpoint: str
 
     @property
     def is_well(self) -> bool:
@@ -76,6 +78,7 @@ class ServiceStatus:
             "head": deployed.head,
             "listen": deployed.listen,
             "port": deployed.port,
+            "endpoint": self.endpoint,
             "context_tokens": deployed.context_tokens,
             "concurrency": deployed.concurrency,
             "canary": deployed.canary or None,
@@ -149,7 +152,7 @@ def _status(fleet: Fleet, deployed: Deployed) -> ServiceStatus:
 
     report = {outcome.mac: outcome for outcome in fleet.each(jobs, macs=known, doing="reading its jobs")}
     macs = tuple(_mac_status(deployed, rank, report.get(stage.mac), health) for rank, stage in enumerate(deployed.stages))
-    return ServiceStatus(deployed, health, macs)
+    return ServiceStatus(deployed, health, macs, endpoint(deployed, fleet.inventory.mac(deployed.head)))
 
 
 def _mac_status(deployed: Deployed, rank: int, outcome: Outcome[tuple[Job | None, Job | None]] | None, health: Health) -> MacStatus:

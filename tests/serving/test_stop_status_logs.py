@@ -91,6 +91,7 @@ def test_status_says_what_launchd_and_the_gateway_say(fleet):
     assert status.exit_code == 0
     service = status.as_json()["services"][0]
     assert (service["service"], service["state"], service["head"]) == ("chat", "ready", "studio-1")
+    assert service["endpoint"] == f"http://127.0.0.1:{deployed().port}/v1"
     assert service["macs"][0]["gateway"]["state"] == "running"
     assert service["macs"][1]["worker"]["pid"] is not None
     assert service["macs"][1]["gateway"] is None
