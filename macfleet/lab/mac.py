@@ -38,6 +38,7 @@ async def live(directory: MacDir) -> None:
         await machine.quit()
         with contextlib.suppress(OSError):
             os.unlink(machine.state.socket)
+            os.rmdir(os.path.dirname(machine.state.socket))  # the last Mac turns off the light
 
 
 async def _watch(directory: MacDir, machine: Machine, over: asyncio.Event) -> None:

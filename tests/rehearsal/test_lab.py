@@ -246,7 +246,7 @@ def test_a_deleted_rehearsal_ends_by_itself(tmp_path):
 
     shutil.rmtree(made.lab.path)
 
-    until(lambda: not Path(state.socket).exists() and not find_marked(str(mac.path)))
+    until(lambda: not Path(state.socket).parent.exists() and not find_marked(str(mac.path)))
 
 
 def test_orphans_of_a_mac_whose_process_was_killed_are_ended_too(tmp_path):
