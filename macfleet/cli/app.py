@@ -1,64 +1,54 @@
-"""The command line: one file per command, one place that turns an error into text and an exit code."""
+"""The entry point: one place that turns an error into text and an exit code.
+
+Nothing heavy is imported up here. Loading the command line takes a tenth of a second and more, and a Ctrl-C in that time has to
+find somebody who catches it, as at any other moment.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import NoReturn
 
-import typer
-
-from macfleet import __version__
-from macfleet.core.errors import MacfleetError
-
-EXIT_CODES = """Exit codes: 0 as wanted · 1 a check fails or Macs differ · 2 the request is wrong ·
-3 could not be done (unreachable, failed, lock held) · 130 interrupted. The worst Mac decides."""
-
-app = typer.Typer(
-    name="macfleet",
-    help="Turn a shelf of Apple Silicon Macs into one machine that serves large models, and keep it that way.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from macfleet.cli.output import Output
-
-        Output().answer(f"macfleet {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def macfleet(
-    version: Annotated[bool, typer.Option("--version", help="Show the version", callback=_show_version, is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", envvar="MACFLEET_DEBUG", help="Show a traceback with an error")] = False,
-) -> None:
-    if debug:
-        os.environ["MACFLEET_DEBUG"] = "1"
+from macfleet.core.errors import Interrupted, MacfleetError
 
 
 def main() -> None:
-    """The entry point `macfleet`."""
-    from macfleet.cli.commands import register
-    from macfleet.cli.output import Output
-
-    register(app)
+    """The command `macfleet`."""
     try:
-        app()
+        _run()
     except MacfleetError as error:
         if os.environ.get("MACFLEET_DEBUG"):
             raise
-        Output().error(error)
-        sys.exit(error.exit_code)
+        _end(error)
+    except KeyboardInterrupt:  # before typer has begun, which makes it an exit code, or behind its end
+        _end(_interrupted())
     except SystemExit as ending:
-        if ending.code == 130:
-            Output().error(MacfleetError("interrupted", hint="what was begun and finished stays; run the same command again to go on"))
+        if ending.code == Interrupted.exit_code:
+            _end(_interrupted())
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def _run() -> None:
+    from macfleet.cli.commands import register
+    from macfleet.cli.root import app
+
+    register(app)
+    app()
+
+
+def _end(error: MacfleetError) -> NoReturn:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is over: another Ctrl-C would only turn this sentence into a traceback
+    from macfleet.cli.output import Output
+
+    Output().error(error)
+    sys.exit(error.exit_code)
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("interrupted", hint="what was begun and finished stays; run the same command again to go on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -18,7 +19,7 @@ class MacfleetError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        where = f"{self.mac}: " if self.mac and self.mac not in self.what else ""
+        where = f"{self.mac}: " if self.mac and not _names(self.what, self.mac) else ""
         return where + self.what
 
 
@@ -38,6 +39,12 @@ class PlaybookError(RequestError):
 
 class SecretMissing(RequestError):
     """A secret's source (environment, file, command) gave nothing."""
+
+
+class Interrupted(MacfleetError):
+    """The operator pressed Ctrl-C; `truths` say how far the command had come."""
+
+    exit_code = 130
 
 
 class Unparsable(MacfleetError):
@@ -92,3 +99,8 @@ class WeightsBroken(MacfleetError):
 
 class ServiceFailed(MacfleetError):
     """A service did not become, or did not stay, what it should be."""
+
+
+def _names(text: str, mac: str) -> bool:
+    """Whether the sentence says it already: as a word of its own, not as a part of a path or of another Mac's name."""
+    return re.search(rf"(?<![\w./-]){re.escape(mac)}(?![\w/-])", text) is not None

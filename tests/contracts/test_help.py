@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from macfleet.cli.app import EXIT_CODES, app
 from macfleet.cli.commands import register
+from macfleet.cli.root import EXIT_CODES, app
 
 
 def commands():
