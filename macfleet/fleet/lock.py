@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from macfleet.core.command import Command, command
-from macfleet.core.errors import CommandFailed, LockHeld, Unreachable
+from macfleet.core.errors import CommandFailed, Interrupted, LockHeld, Unreachable
 from macfleet.core.outcome import Report
 from macfleet.core.result import Result
 from macfleet.core.units import format_duration
@@ -78,7 +78,7 @@ def fleet_lock(fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None) ->
     """Holds every Mac that answers while the block runs; a Mac that cannot be reached is an error in the report, not locked.
 
     Raises LockHeld when somebody else holds one of them: then none is held by us. Released at the end of the block, also
-    after Ctrl-C; who loses the line to a Mac leaves its lock there.
+    after Ctrl-C (Interrupted after a second one); who loses the line to a Mac leaves its lock there.
     """
     chosen = fleet.macs if macs is None else tuple(macs)
     mine = _own_lock(fleet, purpose)
@@ -154,7 +154,14 @@ def _release(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> None:
     # Its report is not looked at: a Mac that is gone by now was reported by the run itself, and the next one says who holds it.
     # A Mac that is still being dialled (Ctrl-C came early) holds nothing of ours.
     answering = [mac for mac in macs if not fleet.is_dialling(mac)]
-    fleet.each(lambda mac, connection: connection.run([_remove(mac, mine)]), macs=answering, doing="releasing the lock")
+    try:
+        fleet.each(lambda mac, connection: connection.run([_remove(mac, mine)]), macs=answering, doing="releasing the lock")
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted while the lock of {', '.join(mac.name for mac in answering)} was given back",
+            truths=("nobody knows whether it is still held",),
+            hint="`macfleet lock show` tells; the next run of yours on this machine takes over what is left",
+        ) from None
 
 
 def _remove(mac: Mac, lock: Lock) -> Command:

@@ -6,11 +6,11 @@ One path for a dry run and a real one, so a dry run cannot lie; and every run pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from macfleet.core.change import Change
-from macfleet.core.errors import CommandFailed, MacfleetError, Unreachable
+from macfleet.core.errors import CommandFailed, Interrupted, MacfleetError, Unreachable
 from macfleet.core.fact import Fact, Facts
 from macfleet.core.outcome import Outcome, Report
 from macfleet.core.result import Result
@@ -40,6 +40,19 @@ class MacResult:
     error: MacfleetError | None = None
 
 
+@dataclass
+class _Progress:
+    """How far a Mac has come, for who is interrupted while its thread still runs."""
+
+    planned: int
+    done: list[tuple[str, Change]] = field(default_factory=list)
+    under_way: Change | None = None
+
+    def sentence(self, mac: str) -> str:
+        made = f"{len(self.done)} of {self.planned} changes made" if self.done else f"none of {self.planned} changes made"
+        return f"{mac}: {made}" + (f"; {self.under_way.what} was under way and may be half changed" if self.under_way else "")
+
+
 class Provisioning:
     """One playbook for the chosen Macs of a fleet: first `plan`, then, if wanted, `apply`.
 
@@ -52,6 +65,7 @@ class Provisioning:
         self._materials = materials
         self._tasks = {mac.name: self._fill(mac) for mac in fleet.macs}
         self._around = Surroundings()
+        self._progress: dict[str, _Progress] = {}
 
     def plan(self) -> Report[MacPlan]:
         """What differs, Mac by Mac. Reads for real, writes nothing. Every chosen Mac has an Outcome."""
@@ -65,8 +79,13 @@ class Provisioning:
         """Run the plans that were shown. A failing change stops its own Mac only. Every chosen Mac has an Outcome."""
         shown = plans.values()
         macs = [mac for mac in self._fleet.macs if mac.name in shown and not shown[mac.name].is_as_wanted]
+        self._progress = {mac.name: _Progress(len(shown[mac.name].changes)) for mac in macs}
         report = self._fleet.each(lambda mac, line: self._apply_one(mac, line, shown[mac.name]), macs=macs, doing="provisioning")
         return Report(tuple(_result(planned, report) for planned in plans))
+
+    def so_far(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Of an `apply` that was broken off: a sentence for each Mac, and the changes that were made there."""
+        return {mac: (one.sentence(mac), tuple(change.line() for _, change in one.done)) for mac, one in self._progress.items()}
 
     def _fill(self, mac: Mac) -> tuple[FilledTask, ...]:
         return fill_tasks(self._playbook, mac, {"runtime_id": self._materials.bundle.id(mac.settings.runtime.python)})
@@ -100,11 +119,12 @@ class Provisioning:
 
     def _apply_one(self, mac: Mac, line: Connection, shown: MacPlan) -> MacResult:
         """Run, read again, until nothing differs. What was shown is what is run: a Mac that changed meanwhile is left alone."""
-        plan, done = self._read_one(mac, line), list[tuple[str, Change]]()
+        plan, progress = self._read_one(mac, line), self._progress[mac.name]
+        done = progress.done
         if not _aims(plan) <= _aims(shown):
             return MacResult(mac.name, (), plan, _changed_meanwhile(mac))
         for _ in range(_MOST_ROUNDS):
-            if failure := _run(line, plan.runnable, done, mac):
+            if failure := _run(line, plan.runnable, progress, mac):
                 return MacResult(mac.name, tuple(done), plan, failure)
             before, plan = plan, self._read_one(mac, line)
             if plan.is_as_wanted:
@@ -115,18 +135,31 @@ class Provisioning:
 
 
 def run(provisioning: Provisioning, fleet: Fleet, plans: Report[MacPlan], journal: Journal) -> Report[MacResult]:
-    """Apply the plans under the fleet lock, and write down what was done. Raises LockHeld before anything is changed."""
+    """Apply the plans under the fleet lock, and write down what was done, also after Ctrl-C. Raises LockHeld before anything is changed."""
     shown = plans.values()
     macs = [mac for mac in fleet.macs if mac.name in shown and shown[mac.name].changes]
-    journal.write("provision-begun", macs={mac.name: len(shown[mac.name].changes) for mac in macs})  # all there is after a Ctrl-C
-    with fleet_lock(fleet, "provision", macs):
-        results = provisioning.apply(plans)
+    journal.write("provision-begun", macs={mac.name: len(shown[mac.name].changes) for mac in macs})  # all there is after a SIGKILL
+    try:
+        with fleet_lock(fleet, "provision", macs):
+            results = provisioning.apply(plans)
+    except (KeyboardInterrupt, Interrupted) as error:
+        raise _interrupted(provisioning, journal, error) from None
     for outcome in results:
         if result := outcome.value:
             lines = [change.line() for _, change in result.done]
             if lines or result.error:
                 journal.write("provision", mac=outcome.mac, changes=lines, error=str(result.error) if result.error else None)
     return results
+
+
+def _interrupted(provisioning: Provisioning, journal: Journal, cause: KeyboardInterrupt | Interrupted) -> Interrupted:
+    so_far = provisioning.so_far()
+    for mac, (sentence, lines) in so_far.items():
+        journal.write("provision", mac=mac, changes=lines, error=f"interrupted: {sentence}")
+    truths = [sentence for sentence, _ in so_far.values()] or ["nothing was changed"]
+    if isinstance(cause, Interrupted):  # a second time, while the lock was given back
+        truths += [str(cause), *cause.truths]
+    return Interrupted("provision was interrupted", truths=truths, hint="run the same command again: it goes on with what is left")
 
 
 def _result(planned: Outcome[MacPlan], applied: Report[MacResult]) -> Outcome[MacResult]:
@@ -137,17 +170,19 @@ def _result(planned: Outcome[MacPlan], applied: Report[MacResult]) -> Outcome[Ma
     return applied[planned.mac]
 
 
-def _run(line: Connection, changes: Sequence[tuple[str, Change]], done: list[tuple[str, Change]], mac: Mac) -> MacfleetError | None:
+def _run(line: Connection, changes: Sequence[tuple[str, Change]], progress: _Progress, mac: Mac) -> MacfleetError | None:
     """Make the changes one after another, each over a channel of its own: when the line drops, it is known in which one."""
     for at, (task, change) in enumerate(changes):
-        truths = _truths([made for _, made in done], change, [later for _, later in changes[at + 1 :]])
+        progress.under_way = change
+        truths = _truths([made for _, made in progress.done], change, [later for _, later in changes[at + 1 :]])
         try:
             results = line.apply(change.commands)
         except Unreachable as error:
             return type(error)(str(error), mac=mac.name, truths=[*error.truths, *truths], hint=error.hint)
         if len(results) < len(change.commands) or not results[-1].ok:
             return _failed(mac, change, results, truths)
-        done.append((task, change))
+        progress.done.append((task, change))
+        progress.under_way = None
     return None
 
 

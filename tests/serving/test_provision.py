@@ -130,6 +130,20 @@ def test_a_failing_change_stops_its_mac_only_and_says_what_is_true():
     assert error.truths[-1] == "launchd dev.macfleet.agent was absent, and may be half changed now"
 
 
+def test_how_far_a_mac_came_is_known_to_whoever_interrupts():
+    one, two = pair()
+    two.jobs_that_fail.add("dev.macfleet.agent")
+    made = provisioning(Lines(studio_1=one, studio_2=two))
+    plans = made.plan()
+
+    made.apply(plans)
+
+    count = len(plans["studio-2"].value.changes)
+    sentence, lines = made.so_far()["studio-2"]
+    assert sentence == (f"studio-2: {count - 1} of {count} changes made; launchd dev.macfleet.agent was under way and may be half changed")
+    assert len(lines) == count - 1
+
+
 def test_what_was_not_begun_is_named():
     one, two = pair()
     one.jobs_that_fail.add("dev.macfleet.agent")
