@@ -21,12 +21,16 @@ _ACTIVATION_BYTES_PER_VALUE = 40  # what one layer holds at once of one hidden v
 
 @dataclass(frozen=True)
 class MacMemory:
-    """One Mac as placement sees it. `wired_limit_bytes` None: not set, macOS decides; `bandwidth_gb_s` None: not known."""
+    """One Mac as placement sees it. `wired_limit_bytes` None: not set, macOS decides; `bandwidth_gb_s` None: not known.
+
+    `taken_bytes` is what other services on this Mac need.
+    """
 
     name: str
     memory_bytes: int
     wired_limit_bytes: int | None = None
     bandwidth_gb_s: float | None = None
+    taken_bytes: int = 0
 
     @property
     def limit_bytes(self) -> int:
@@ -37,7 +41,7 @@ class MacMemory:
 
     @property
     def usable_bytes(self) -> int:
-        return int(self.limit_bytes * USABLE_SHARE)
+        return max(0, int(self.limit_bytes * USABLE_SHARE) - self.taken_bytes)
 
     @property
     def recommended_limit_bytes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from math import inf
@@ -27,6 +27,7 @@ class Stage:
     kv_bytes: int
     overhead_bytes: int
     limit_bytes: int
+    taken_bytes: int = 0
 
     @property
     def layers(self) -> int:
@@ -38,8 +39,8 @@ class Stage:
 
     @property
     def fill(self) -> float:
-        """Share of the GPU limit that is taken when every request is as long as it may be."""
-        return self.need_bytes / self.limit_bytes
+        """Share of the GPU limit that is taken, other services included, when every request is as long as it may be."""
+        return (self.need_bytes + self.taken_bytes) / self.limit_bytes
 
     @property
     def is_tight(self) -> bool:
@@ -145,12 +146,13 @@ class _Need:
         return read_bytes / self.speeds[rank]
 
     def fill(self, rank: int, first: int, last: int) -> float:
-        return self.bytes(first, last) / self.macs[rank].limit_bytes
+        mac = self.macs[rank]
+        return (self.bytes(first, last) + mac.taken_bytes) / mac.limit_bytes
 
     def stage(self, rank: int, first: int, last: int) -> Stage:
         mac = self.macs[rank]
         weights, cache = self.card.weight_bytes(first, last), self.cache(first, last)
-        return Stage(mac.name, rank, first, last, weights, cache, self.overhead_bytes, mac.limit_bytes)
+        return Stage(mac.name, rank, first, last, weights, cache, self.overhead_bytes, mac.limit_bytes, mac.taken_bytes)
 
 
 def _balanced(need: _Need) -> tuple[int, ...] | None:
@@ -215,8 +217,10 @@ def _room(need: _Need, rank: int) -> int:
 def _room_sentence(need: _Need, rank: int, room: int) -> str:
     mac = need.macs[rank]
     weights, cache = _layer_bytes(need)
+    less = f", less {format_size(mac.taken_bytes)} for its other services" if mac.taken_bytes else ""
     return (
-        f"{mac.name} may use {format_size(mac.usable_bytes)} ({USABLE_SHARE:.0%} of {format_size(mac.limit_bytes)}, {mac.limit_source()}): "
+        f"{mac.name} may use {format_size(mac.usable_bytes)} "
+        f"({USABLE_SHARE:.0%} of {format_size(mac.limit_bytes)}, {mac.limit_source()}{less}): "
         f"{format_size(_ends_bytes(need, rank))} beside the layers, then room for {room} layers "
         f"of {format_size(weights)} and {format_size(cache)} of KV cache each"
     )
@@ -226,10 +230,13 @@ def _way_out(need: _Need, rooms: Sequence[int]) -> str:
     too_small = [mac.name for mac, room in zip(need.macs, rooms, strict=True) if room == 0]
     if too_small and sum(rooms) >= need.card.layers:
         return f"leave out {', '.join(too_small)}: a Mac of the gang must hold at least one layer"
-    raised = [MacMemory(mac.name, mac.memory_bytes, mac.recommended_limit_bytes, mac.bandwidth_gb_s) for mac in need.macs]
+    raised = [replace(mac, wired_limit_bytes=mac.recommended_limit_bytes) for mac in need.macs]
     if _balanced(_Need(need.card, raised, need.context_tokens, need.concurrency)) is not None:
         limits = sorted({format_size(mac.recommended_limit_bytes) for mac in need.macs})
         return f"it would fit with `wired_limit: {' / '.join(limits)}` (what macOS can spare); then `macfleet provision`"
     if _balanced(_Need(need.card, need.macs, 1024, 1)) is not None:
         return "it would fit with a smaller `context` or `concurrency`"
+    alone = [replace(mac, taken_bytes=0) for mac in need.macs]
+    if _balanced(_Need(need.card, alone, need.context_tokens, need.concurrency)) is not None:
+        return "it would fit without the other services there: `macfleet status` shows them, `macfleet stop` ends one"
     return "it needs more Macs, Macs with more memory, or a smaller quantization of the model"

@@ -11,13 +11,13 @@ from macfleet.serving.services import Deployed
 
 def endpoint(deployed: Deployed, head: Mac) -> str:
     """The base URL for OpenAI's clients, as seen from the operator's machine once `tunnel_line`, if any, runs there."""
-    host = "127.0.0.1" if _is_loopback(deployed.listen) else head.address if _is_any(deployed.listen) else deployed.listen
+    host = "127.0.0.1" if is_loopback(deployed.listen) else head.address if _is_any(deployed.listen) else deployed.listen
     return f"http://{host}:{deployed.port}/v1"
 
 
 def tunnel_line(deployed: Deployed, head: Mac) -> str | None:
     """The `ssh -L` that brings a gateway on another machine's loopback here; None where none is needed."""
-    if not _is_loopback(deployed.listen) or _is_loopback(head.address):
+    if not is_loopback(deployed.listen) or is_loopback(head.address):
         return None
     port = f" -p {head.port}" if head.port != 22 else ""
     user = f"{head.user}@" if head.user else ""
@@ -31,7 +31,8 @@ def curl_line(deployed: Deployed, head: Mac) -> str:
     return f"curl -s {endpoint(deployed, head)}/chat/completions -H 'content-type: application/json'{key} -d '{json.dumps(body)}'"
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether only processes of the same machine reach this address."""
     if address == "localhost":
         return True
     try:

@@ -22,13 +22,14 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class DeployedStage:
-    """One Mac's part of a service; `last_layer` is exclusive."""
+    """One Mac's part of a service; `last_layer` is exclusive, `need_bytes` the GPU memory it was placed with."""
 
     mac: str
     rank: int
     first_layer: int
     last_layer: int
     weight_bytes: int
+    need_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,12 @@ def find_service(name: str, services: Mapping[str, Deployed], report: Report[tup
 def services_on(mac: str, services: Iterable[Deployed]) -> tuple[Deployed, ...]:
     """The services that stop answering when `mac` is away."""
     return tuple(service for service in services if mac in service.macs)
+
+
+def taken_by_others(mac: str, service: str, services: Iterable[Deployed]) -> int:
+    """The GPU memory that the services on `mac`, but for `service`, were placed with."""
+    others = [other for other in services if other.name != service]
+    return sum(stage.need_bytes or stage.weight_bytes for other in others for stage in other.stages if stage.mac == mac)
 
 
 def _deployed(value: dict[str, Any]) -> Deployed:

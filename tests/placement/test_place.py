@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +120,23 @@ def test_a_refusal_says_when_the_cache_is_too_large_and_not_the_model():
         place(card(), macs(512, limit_gib=448), context_tokens=160000, concurrency=64)
 
     assert "smaller `context` or `concurrency`" in refused.value.hint
+
+
+def test_what_other_services_need_is_not_there_to_be_placed():
+    shared = [replace(mac, taken_bytes=300 * GIB) for mac in macs(512, 512, limit_gib=448)]
+
+    with pytest.raises(PlacementRefused) as refused:
+        place(card(), shared, context_tokens=8192, concurrency=1)
+
+    assert "its wired limit, less 300 GiB for its other services" in refused.value.truths[0]
+    assert "without the other services there" in refused.value.hint
+
+
+def test_a_mac_counts_as_filled_with_what_others_take():
+    placed = place(card(4, GIB), [replace(macs(64)[0], taken_bytes=32 * GIB)], context_tokens=64, concurrency=1)
+
+    assert placed.stages[0].fill > 0.75
+    assert placed.stages[0].need_bytes < 10 * GIB
 
 
 def test_a_mac_too_small_for_a_single_layer_is_named():

@@ -3,7 +3,16 @@ import pytest
 from macfleet.core.errors import MacfleetError, RequestError, Unparsable
 from macfleet.inventory.mac import Mac
 from macfleet.serving.endpoint import curl_line, endpoint, tunnel_line
-from macfleet.serving.services import Deployed, DeployedStage, find_service, parse_deployed, read_services, render_deployed, services_on
+from macfleet.serving.services import (
+    Deployed,
+    DeployedStage,
+    find_service,
+    parse_deployed,
+    read_services,
+    render_deployed,
+    services_on,
+    taken_by_others,
+)
 from tests.serving.small_mac import SmallFleet
 
 
@@ -71,6 +80,13 @@ def test_a_service_may_live_on_a_mac_that_does_not_answer(tmp_path):
 
 def test_services_on_a_mac_are_those_that_need_it():
     assert services_on("studio-2", [deployed(), deployed("code", ("studio-3",))]) == (deployed(),)
+
+
+def test_what_others_take_on_a_mac_is_what_they_were_placed_with():
+    stages = (DeployedStage("studio-1", 0, 0, 10, 100, 130),)
+
+    assert taken_by_others("studio-1", "new", [deployed(stages=stages), deployed("new")]) == 130
+    assert taken_by_others("studio-2", "new", [deployed(stages=stages)]) == 0
 
 
 def test_a_gateway_on_the_loopback_of_another_mac_needs_a_tunnel():
