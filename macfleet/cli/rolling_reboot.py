@@ -88,7 +88,7 @@ def _roll(
     from macfleet.core.units import format_duration
     from macfleet.fleet.lock import fleet_lock
     from macfleet.serving.own_lock import free_own_dead_locks
-    from macfleet.serving.reboot import Roller, halted, read_for_roll
+    from macfleet.serving.reboot import Roller, halted, interrupted, read_for_roll
     from macfleet.window.roll import Step
 
     output = session.output
@@ -109,9 +109,13 @@ def _roll(
         raise typer.Exit(1)
     began = fleet.clock.monotonic()
     free_own_dead_locks(fleet, macs)
-    with fleet_lock(fleet, "rolling reboot", macs):
-        ready = roller.go_on(roll, accepted) if roll else roller.begin(macs, options, accepted)
-        roller.run(ready)
+    try:
+        with fleet_lock(fleet, "rolling reboot", macs):
+            ready = roller.go_on(roll, accepted) if roll else roller.begin(macs, options, accepted)
+            roller.run(ready)
+    except KeyboardInterrupt:
+        session.journal.write("roll-interrupted")
+        raise interrupted(file) from None
     output.answer(f"{len(left)} Macs restarted, every one proved, in {format_duration(fleet.clock.monotonic() - began)}")
 
 

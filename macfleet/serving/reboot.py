@@ -7,7 +7,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from macfleet.core.errors import ConnectionDropped, HostKeyMismatch, HostKeyUnknown, MacfleetError, ServiceFailed, Unreachable
+from macfleet.core.errors import (
+    ConnectionDropped,
+    HostKeyMismatch,
+    HostKeyUnknown,
+    Interrupted,
+    MacfleetError,
+    ServiceFailed,
+    Unreachable,
+)
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.units import clock_time, format_duration
 from macfleet.fleet.fleet import Fleet
@@ -273,6 +281,18 @@ def abandon(fleet: Fleet, file: RollFile, roll: Roll, services: Mapping[str, Dep
 
 def halted(halt: Halt) -> MacfleetError:
     return MacfleetError(halt.what, mac=halt.mac or None, truths=halt.truths, hint=halt.hint)
+
+
+def interrupted(file: RollFile) -> Interrupted:
+    """What an operator who pressed Ctrl-C is told: what is on disk is what --resume goes on with."""
+    found = file.load()
+    if found is None or all(mac.step is Step.PENDING for mac in found[0].macs):
+        return Interrupted("interrupted before any Mac was restarted", hint="run the same command again")
+    return Interrupted(
+        "the rolling reboot was interrupted",
+        truths=found[0].standing(),
+        hint="`macfleet rolling-reboot --resume` goes on there, `--abandon` forgets it",
+    )
 
 
 def _resume_if_draining(gateway: Gateway) -> None:

@@ -27,6 +27,18 @@ class Step(StrEnum):
     DONE = "done"
 
 
+# Of a Mac at which the roll was left, by whoever pressed Ctrl-C.
+_LEFT_AT = {
+    Step.DRAINING: "was not rebooted; its services take no new requests",
+    Step.STOPPING: "was not rebooted; its jobs may be stopped",
+    Step.REBOOTING: "may have been told to restart",
+    Step.RETURNING: "was told to restart and has not been seen again yet",
+    Step.SETTLING: "has restarted and is not verified yet",
+    Step.VERIFYING: "has restarted and is not verified yet",
+    Step.SERVING: "has restarted and is verified; its services have not answered again yet",
+}
+
+
 @dataclass(frozen=True)
 class RollOptions:
     """How long each wait may take."""
@@ -85,6 +97,13 @@ class Roll:
 
     def with_mac(self, changed: MacRoll) -> Roll:
         return replace(self, macs=tuple(changed if mac.name == changed.name else mac for mac in self.macs))
+
+    def standing(self) -> tuple[str, ...]:
+        """What is true of every Mac when nothing more is done, one sentence each; the current one first."""
+        mac = self.current
+        if mac is None or mac.step is Step.PENDING:
+            return self.truths()
+        return (f"{mac.name} {_LEFT_AT[mac.step]}", *self.truths(but=mac.name))
 
     def truths(self, *, but: str = "") -> tuple[str, ...]:
         """What is true of the Macs beside `but`, one sentence each."""

@@ -6,7 +6,7 @@ import pytest
 from macfleet.core.errors import MacfleetError, RequestError
 from macfleet.engines.base import gateway_label, worker_label
 from macfleet.fleet.journal import Journal
-from macfleet.serving.reboot import Roller, abandon, read_for_roll
+from macfleet.serving.reboot import Roller, abandon, interrupted, read_for_roll
 from macfleet.serving.roll_file import RollFile, refuse_unfinished
 from macfleet.serving.services import render_deployed
 from macfleet.window.roll import RollOptions
@@ -105,6 +105,32 @@ def test_a_roll_stops_at_the_first_mac_that_does_not_return_and_resume_goes_on(f
     assert "--resume" in stopped.value.hint
 
     fleet.small["studio-2"].is_up = True
+    assert resume(fleet).is_finished
+    assert boots(fleet) == [2, 2, 2]
+
+
+def test_a_roll_that_is_interrupted_says_where_every_mac_stands_and_resume_goes_on(fleet):
+    begun = interrupted(RollFile(fleet.inventory))
+
+    def press_ctrl_c(text):
+        if text == "studio-2: verifying":
+            raise KeyboardInterrupt
+
+    rolling = Roller(
+        fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "j"), read_for_roll(fleet, fleet.macs, {}), press_ctrl_c
+    )
+    with pytest.raises(KeyboardInterrupt):
+        rolling.run(rolling.begin(fleet.macs, OPTIONS, ()))
+    error = interrupted(RollFile(fleet.inventory))
+
+    assert begun.what == "interrupted before any Mac was restarted"
+    assert error.exit_code == 130
+    assert error.truths == (
+        "studio-2 has restarted and is not verified yet",
+        "studio-1 is done: rebooted, verified and back in service",
+        "studio-3 was not touched",
+    )
+    assert "--resume" in error.hint
     assert resume(fleet).is_finished
     assert boots(fleet) == [2, 2, 2]
 

@@ -35,6 +35,23 @@ def test_a_damaged_state_is_refused_with_its_file_and_the_way_out(text):
     assert "--abandon" in raised.value.hint
 
 
+@pytest.mark.parametrize("step", [step for step in Step if step not in (Step.PENDING, Step.DONE)])
+def test_wherever_a_roll_is_left_there_is_a_sentence_for_every_mac(step):
+    roll = Roll(0.0, (MacRoll("studio-1", step=Step.DONE), MacRoll("studio-2", step=step), MacRoll("studio-3")))
+
+    here, done, untouched = roll.standing()
+
+    assert here.startswith("studio-2 ")
+    assert ("not rebooted" in here) == (step in (Step.DRAINING, Step.STOPPING))
+    assert (done, untouched) == ("studio-1 is done: rebooted, verified and back in service", "studio-3 was not touched")
+
+
+def test_between_two_macs_nobody_is_left_half_done():
+    roll = Roll(0.0, (MacRoll("studio-1", step=Step.DONE), MacRoll("studio-2"), MacRoll("studio-3")))
+
+    assert roll.standing() == ("studio-1 is done: rebooted, verified and back in service", "studio-2 and studio-3 were not touched")
+
+
 class Macs:
     """Macs that really restart, and a controller that dies wherever the test wants it to."""
 
