@@ -16,6 +16,8 @@ from macfleet import __version__
 from macfleet.core.errors import MacfleetError, RequestError
 from macfleet.core.json_log import JsonFormatter
 from macfleet.engines.protocol import HEARTBEAT_INTERVAL_S, Broken, FromWorker, Hello
+from macfleet.weights.manifest import MANIFEST_FILE, parse_manifest
+from macfleet.weights.stage import stage_name
 from macfleet.worker.config import WorkerConfig, load_config
 from macfleet.worker.control import Control, write_heartbeat
 from macfleet.worker.engine import Engine
@@ -131,9 +133,20 @@ def hello_of(config: WorkerConfig, engine: Engine, link: Link, phase_s: dict[str
         data_public_key=config.public_key,
         first_layer=config.first_layer,
         last_layer=config.last_layer,
+        weights_sha256=staged_sha256(config),
         weight_bytes=engine.weight_bytes,
         phase_s=phase_s,
     )
+
+
+def staged_sha256(config: WorkerConfig) -> str | None:
+    """The hash that the stage's file had when it was staged; None for a plain model directory."""
+    try:
+        manifest = parse_manifest((config.model_dir / MANIFEST_FILE).read_text())
+    except FileNotFoundError:
+        return None
+    file = manifest.file(stage_name(config.first_layer, config.last_layer))
+    return None if file is None else file.sha256
 
 
 def make_engine(config: WorkerConfig) -> Engine:

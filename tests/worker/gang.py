@@ -70,16 +70,9 @@ class Gang:
         self.epoch = 0
         self._count = 0
         self.keys = [keypair() for _ in range(self.world)]
-        self.public, secret = keypair()
-        self.context = zmq.Context()
-        Doorkeeper(self.context).allow(public for public, _ in self.keys)
-        self.router = self.context.socket(zmq.ROUTER)
-        self.router.linger = 0
-        self.router.curve_server = True
-        self.router.zap_domain = ZAP_DOMAIN
-        self.router.curve_publickey, self.router.curve_secretkey = self.public.encode(), secret.encode()
-        self.router.bind("tcp://127.0.0.1:*")
-        self.control = self.router.last_endpoint.decode()
+        self.public, self.secret = keypair()
+        self.control = "tcp://127.0.0.1:*"
+        self._listen()
 
     def __enter__(self):
         return self
@@ -89,6 +82,24 @@ class Gang:
             self.end(rank)
         self.router.close()
         self.context.term()
+
+    def _listen(self):
+        self.context = zmq.Context()
+        Doorkeeper(self.context).allow(public for public, _ in self.keys)
+        self.router = self.context.socket(zmq.ROUTER)
+        self.router.linger = 0
+        self.router.curve_server = True
+        self.router.zap_domain = ZAP_DOMAIN
+        self.router.curve_publickey, self.router.curve_secretkey = self.public.encode(), self.secret.encode()
+        self.router.bind(self.control)
+        self.control = self.router.last_endpoint.decode()
+
+    def restart_gateway(self):
+        """As a process that was killed and came back: it knows nobody, and listens where it did."""
+        self.router.close()
+        self.context.term()
+        self.hellos.clear()
+        self._listen()
 
     # --- workers
 

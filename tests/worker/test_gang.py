@@ -1,10 +1,12 @@
 """Workers over real links; the test plays the gateway over the real protocol."""
 
 import json
+import shutil
 import signal
 
 import pytest
 
+from macfleet.weights.manifest import Manifest, ManifestFile
 from tests.worker.gang import Gang, ProcessGang
 from tests.worker.tiny import DEEPSEEK, LLAMA, PROMPT, make_tiny, whole_model_tokens
 
@@ -92,6 +94,45 @@ def test_a_new_epoch_drops_what_runs_and_answers_what_comes(tmp_path, models):
         assert gang.generate(PROMPT, 12) == expected
 
     assert not gang.answers[dropped].is_over
+
+
+def test_workers_find_a_gateway_that_was_restarted_and_keep_their_weights(tmp_path, models):
+    expected = whole_model_tokens(models["llama"], PROMPT, 12)
+
+    with Gang(tmp_path, models["llama"], [0, 2, 5]) as gang:
+        gang.start().assemble()
+        lost = gang.submit(PROMPT, 400)
+        gang.wait(lambda: gang.answers[lost].tokens, "its first token")
+        gang.restart_gateway()
+        gang.assemble()
+        assert gang.generate(PROMPT, 12) == expected
+
+    assert not gang.answers[lost].is_over
+
+
+def test_hello_tells_the_hash_of_what_was_staged(tmp_path, models):
+    sha256 = "5" * 64
+    model = shutil.copytree(models["llama"], tmp_path / "llama")
+    (model / "manifest.json").write_text(Manifest("llama", 0, 5, 5, (ManifestFile("stage-0-5.safetensors", 9, sha256),)).render())
+    (model / "model.safetensors").rename(model / "stage-0-5.safetensors")
+
+    with Gang(tmp_path, model, [0, 5]) as gang:
+        gang.start().assemble()
+
+    assert gang.hellos[0].weights_sha256 == sha256
+
+
+@pytest.mark.rehearsal
+def test_a_worker_that_was_frozen_says_hello_again(tmp_path, models):
+    with ProcessGang(tmp_path, models["llama"], [0, 2, 5]) as gang:
+        gang.start().assemble()
+        gang.signal(1, signal.SIGSTOP)
+        gang.hellos.clear()
+        gang.wait(lambda: gang.broken, "rank 0's word that its link ended")
+
+        gang.signal(1, signal.SIGCONT)
+
+        gang.wait(lambda: 1 in gang.hellos, "its hello")
 
 
 @pytest.mark.rehearsal

@@ -52,11 +52,11 @@ class MlxEngine:
     def feed(self, slot: int, position: int, inputs: Tensor) -> Tensor | None:
         state = self._at(slot, position, inputs)
         hidden = self._stage(to_array(inputs), state.cache)
-        filled = [entry.state for entry in self._stage.own_cache(state.cache)]
         if self._stage.is_last:
-            mx.eval(filled)  # the head is not among what this needs, so it is not computed
+            # Not the logits: the head is not among what the caches need, so it is not computed.
+            mx.eval([entry.state for entry in self._stage.own_cache(state.cache)])
             return None
-        mx.eval(hidden, filled)
+        mx.eval(hidden)
         return to_tensor(hidden)
 
     def pick(self, slot: int, position: int, inputs: Tensor) -> Picked:

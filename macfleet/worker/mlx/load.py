@@ -15,6 +15,7 @@ from mlx_lm.utils import load_model
 
 from macfleet.core.errors import RequestError, WeightsBroken
 from macfleet.weights.safetensors import PREFIX_BYTES, header_length, parse_header
+from macfleet.weights.stage import stage_name
 from macfleet.worker.mlx.families import refuse_unproven
 from macfleet.worker.mlx.split import Stage, find_inner
 
@@ -37,7 +38,7 @@ def load_stage(model_dir: Path, first: int, last: int, *, layers_expected_last: 
     `layers_expected_last`: this stage is meant to end the model. Raises WeightsBroken for a truncated file, a missing tensor
     or one of a wrong shape, RequestError for a family that is not proven or a layer that the model does not have.
     """
-    stage_file = model_dir / f"stage-{first}-{last}.safetensors"
+    stage_file = model_dir / stage_name(first, last)
     from_stage_file = _read(stage_file) if stage_file.exists() else None
     own: Tensors = {}
 
