@@ -22,6 +22,7 @@ from macfleet.cli.session import (
 )
 
 if TYPE_CHECKING:
+    from macfleet.core.errors import MacfleetError
     from macfleet.core.outcome import Report
     from macfleet.fleet.lock import Lock
 
@@ -92,17 +93,25 @@ def _print(session: Session, report: Report[Lock | None], word: str) -> None:
     width = column_width([outcome.mac for outcome in report])
     for outcome in report:
         if outcome.error is not None:
-            session.output.mac_line(outcome.mac, "unreachable", str(outcome.error), width=width)
+            session.output.mac_line(outcome.mac, _trouble(outcome.error), width=width)
         elif outcome.value is None:
             session.output.mac_line(outcome.mac, "free", width=width)
         else:
             session.output.mac_line(outcome.mac, word, outcome.value.sentence(time.time()), width=width)
+    for error in report.errors().values():
+        session.output.error(error)
+
+
+def _trouble(error: MacfleetError) -> str:
+    from macfleet.core.errors import Unreachable
+
+    return "unreachable" if isinstance(error, Unreachable) else "failed"
 
 
 def _as_json(mac: str, report: Report[Lock | None]) -> dict[str, object]:
     outcome = report[mac]
     if outcome.error is not None:
-        return {"mac": mac, "outcome": "unreachable", "error": str(outcome.error)}
+        return {"mac": mac, "outcome": _trouble(outcome.error), "error": str(outcome.error)}
     lock = outcome.value
     if lock is None:
         return {"mac": mac, "outcome": "free"}

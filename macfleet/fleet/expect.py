@@ -13,14 +13,17 @@ def expect_ok(mac: Mac, results: Sequence[Result]) -> None:
     """Raises CommandFailed for the first result that is not exit status 0, with what to do where that is known."""
     for index, result in enumerate(results):
         if not result.ok:
-            done = [f"`{before.command}` was done before it" for before in results[:index]]
-            raise CommandFailed(result.failure(), mac=mac.name, truths=done, hint=_hint(mac, result))
+            raise _failed(mac, result, [f"`{before.command}` was done before it" for before in results[:index]])
 
 
-def _hint(mac: Mac, result: Result) -> str | None:
+def _failed(mac: Mac, result: Result, done: Sequence[str]) -> CommandFailed:
     # sudo speaks the user's language unless told otherwise; every script sets LC_ALL=C.
     if result.command.sudo and "sudo: a password is required" in result.stderr:
-        return f"on the Mac: `sudo visudo -f /etc/sudoers.d/macfleet`, and write `{mac.user or 'USER'} ALL=(ALL) NOPASSWD: ALL`"
-    if "No space left on device" in result.stderr:
-        return "make room on the Mac's disk: `df -h /System/Volumes/Data` shows it"
-    return None
+        return CommandFailed(
+            f"sudo asks for a password on {mac.name}, and nobody is there to type it",
+            mac=mac.name,
+            truths=[*done, f"`{result.command}` was not run"],
+            hint=f"on the Mac: `sudo visudo -f /etc/sudoers.d/macfleet`, and write `{mac.user or 'USER'} ALL=(ALL) NOPASSWD: ALL`",
+        )
+    hint = "make room on the Mac's disk: `df -h /System/Volumes/Data` shows it" if "No space left on device" in result.stderr else None
+    return CommandFailed(result.failure(), mac=mac.name, truths=done, hint=hint)

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from macfleet.core.command import Command, command
-from macfleet.core.errors import CommandFailed, Interrupted, LockHeld, Unreachable
+from macfleet.core.errors import Interrupted, LockHeld, Unreachable
 from macfleet.core.outcome import Report
 from macfleet.core.result import Result
 from macfleet.core.units import format_duration
@@ -90,7 +90,7 @@ def fleet_lock(fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None) ->
 
 def read_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock | None]:
     """Who holds each Mac; None where nobody does."""
-    return fleet.each(lambda mac, connection: _holder(connection.read([_ask(mac)])[0]), macs=macs, doing="reading the lock")
+    return fleet.each(lambda mac, connection: _holder(mac, connection.read([_ask(mac)])[0]), macs=macs, doing="reading the lock")
 
 
 def break_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock | None]:
@@ -99,7 +99,7 @@ def break_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock 
     def break_one(mac: Mac, connection: Connection) -> Lock | None:
         asked, removed = connection.run([_ask(mac), command("rm", "-rf", _path(mac), sudo=True)])
         expect_ok(mac, [removed])
-        return _holder(asked)
+        return _holder(mac, asked)
 
     return fleet.each(break_one, macs=macs, doing="breaking the lock")
 
@@ -145,7 +145,7 @@ def _try_to_take(mac: Mac, connection: Connection, mine: Lock) -> Lock | None:
     )
     expect_ok(mac, [made])
     if taken.exit_status == HELD:
-        return _holder(asked) or _NOBODY_YET
+        return _holder(mac, asked) or _NOBODY_YET
     expect_ok(mac, [taken])
     return None
 
@@ -172,12 +172,12 @@ def _ask(mac: Mac) -> Command:
     return command("cat", f"{_path(mac)}/owner.json", sudo=True)
 
 
-def _holder(asked: Result) -> Lock | None:
+def _holder(mac: Mac, asked: Result) -> Lock | None:
     if asked.ok:
         return Lock.parse(asked.stdout) or _NOBODY_YET
-    if "No such file" in asked.stderr:
-        return None
-    raise CommandFailed(asked.failure())
+    if "No such file" not in asked.stderr:
+        expect_ok(mac, [asked])
+    return None
 
 
 def _path(mac: Mac) -> str:

@@ -213,7 +213,7 @@ def _sudo_asks(mac: Mac, plan: MacPlan) -> MacfleetError:
     return MacfleetError(
         f"sudo asks for a password on {mac.name}, and nobody is there to type it: nothing was changed there",
         mac=mac.name,
-        truths=[f"would change: {change.line()}" for _, change in plan.changes],
+        truths=[f"would change: {', '.join(change.what for _, change in plan.changes)}"],
         hint=f"there, once: echo '{mac.user or '$USER'} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/macfleet",
     )
 

@@ -146,7 +146,8 @@ def test_sudo_that_asks_for_a_password_is_one_clear_error(servers, inventory):
 
     error = report["studio-1"].error
     assert isinstance(error, CommandFailed)
-    assert str(error) == "studio-1: `sudo -n pmset -a sleep 0` ended with 1: sudo: a password is required"
+    assert str(error) == "sudo asks for a password on studio-1, and nobody is there to type it"
+    assert error.truths == ("`sudo -n pmset -a sleep 0` was not run",)
     assert "NOPASSWD" in error.hint
 
 

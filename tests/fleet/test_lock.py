@@ -189,10 +189,11 @@ def test_a_lock_without_a_name_is_held_by_somebody(anna, servers):
 def test_a_mac_whose_sudo_asks_cannot_be_locked(anna, servers):
     servers[0].program("sudo", "echo 'sudo: a password is required' >&2; exit 1")
 
-    with pytest.raises(CommandFailed, match="a password is required") as raised, fleet_lock(anna, "deploy"):
+    with pytest.raises(CommandFailed, match="sudo asks for a password on studio-1") as raised, fleet_lock(anna, "deploy"):
         pass
 
     assert "NOPASSWD" in raised.value.hint
+    assert [error.what for error in read_locks(anna).errors().values()] == [raised.value.what]
 
 
 def test_a_lock_is_below_the_macs_root(anna, servers):
