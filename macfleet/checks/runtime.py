@@ -9,7 +9,7 @@ from macfleet.checks import findings
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
 from macfleet.inventory.mac import Mac
-from macfleet.macos.runtime import Broken, Bundle, runtime
+from macfleet.macos.runtime import Broken, Bundle, behind, runtime, starters
 
 _HINT = "`macfleet provision` installs it; a service that runs keeps its own until it is deployed again"
 
@@ -26,7 +26,7 @@ class Runtime:
         self._bundle = bundle
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (runtime(mac.paths),)
+        return (runtime(mac.paths), starters(mac.paths))
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
         have, wanted = facts[runtime(mac.paths)], self._bundle.runtime(mac.settings.runtime.python)
@@ -38,6 +38,12 @@ class Runtime:
                 return [findings.fail(self, "not installed", want, _HINT)]
             case Broken(reason=reason):
                 return [findings.fail(self, f"broken: {reason}", want, _HINT)]
-        if have == wanted:
-            return [findings.ok(self, str(have), want)]
-        return [findings.fail(self, f"{have}: another {have.difference(wanted) or 'runtime'}", want, _HINT)]
+        if have != wanted:
+            return [findings.fail(self, f"{have}: another {have.difference(wanted) or 'runtime'}", want, _HINT)]
+        jobs = facts[starters(mac.paths)]
+        if isinstance(jobs, Unknown):
+            return [findings.unknown(self, jobs, want)]
+        if services := ", ".join(behind(jobs, have.id)):
+            hint = f"deploy {services} again when it suits: until then it runs as it was deployed"
+            return [findings.warn(self, f"{have}; {services} was deployed with another one", want, hint)]
+        return [findings.ok(self, str(have), want)]

@@ -27,8 +27,22 @@ class MacPaths:
 
     @property
     def runtime(self) -> str:
-        """The virtual environment of the workers; a link to the installed version."""
+        """The virtual environment of the workers; a link to the installed version.
+
+        For what is over soon. A job that runs for weeks is started from `runtime_of`: its late imports must find its own files.
+        """
         return self.at("/opt/macfleet/runtime")
+
+    @property
+    def runtimes(self) -> str:
+        return self.at("/opt/macfleet/runtimes")
+
+    def runtime_of(self, runtime_id: str) -> str:
+        """One installed version; it never changes."""
+        return join(self.runtimes, runtime_id)
+
+    def python_of(self, runtime_id: str) -> str:
+        return join(self.runtime_of(runtime_id), "bin/python")
 
     @property
     def python(self) -> str:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
@@ -16,7 +17,8 @@ from macfleet.core.errors import Unparsable
 from macfleet.core.fact import Fact, Unknown
 from macfleet.core.paths import MacPaths
 from macfleet.core.result import Result
-from macfleet.macos.answers import parse_json_object, says, unparsable
+from macfleet.macos.answers import ask, parse_json_object, says, unparsable
+from macfleet.macos.plist import parse_job_description
 
 FILE_NAME = "runtime.json"
 _ABSENT = "No such file or directory"
@@ -109,3 +111,38 @@ def runtime(paths: MacPaths) -> Fact[Runtime | Broken | None]:
     # -I: a directory named macfleet in the user's home must not answer for the installed one.
     start = command(paths.python, "-I", "-c", "import macfleet", timeout_s=20)
     return Fact("runtime", (cat, start), understand)
+
+
+def parse_starters(text: str) -> dict[str, str]:
+    """Label → id of the runtime that the job is started from, of plists one after another. Jobs without one are left out."""
+    before, *plists = text.split("<?xml")
+    if before.strip():
+        raise unparsable("cat", "something else than plists")
+    jobs = [parse_job_description(f"<?xml{plist}") for plist in plists]
+    found = {job.label: re.search(r"/runtimes/([0-9a-f]+)/", job.arguments[0]) for job in jobs if job.arguments}
+    return {label: match[1] for label, match in found.items() if match}
+
+
+def starters(paths: MacPaths) -> Fact[Mapping[str, str]]:
+    """Which runtime each launchd job of macfleet is started from. A job keeps it, over restarts and reboots, as long as its plist stays."""
+    folder, _, name = paths.plist("dev.macfleet.*").rpartition("/")
+    question = command("find", folder, "-name", name, "-exec", "cat", "{}", "+", timeout_s=10)
+    return ask("runtimes of jobs", question, parse_starters)
+
+
+def complete(paths: MacPaths) -> Fact[frozenset[str]]:
+    """The ids of all runtimes whose installation ended well, linked or not."""
+
+    def understand(results: Sequence[Result]) -> frozenset[str] | Unknown:
+        if not results[0].ok:
+            return frozenset[str]() if says(results[0], _ABSENT) else Unknown(results[0].failure())
+        return frozenset(re.findall(rf"/runtimes/([0-9a-f]+)/{re.escape(FILE_NAME)}$", results[0].stdout, re.MULTILINE))
+
+    question = command("find", paths.runtimes, "-mindepth", "2", "-maxdepth", "2", "-name", FILE_NAME, timeout_s=10)
+    return Fact("complete runtimes", (question,), understand)
+
+
+def behind(starters: Mapping[str, str], runtime_id: str) -> tuple[str, ...]:
+    """The services that are started from another runtime than this one: installing it has not touched them."""
+    labels = (re.fullmatch(r"dev\.macfleet\.(.+)\.(?:worker|gateway)", label) for label, its in starters.items() if its != runtime_id)
+    return tuple(sorted({label[1] for label in labels if label}))

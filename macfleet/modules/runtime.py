@@ -7,7 +7,7 @@ last: where it stands, everything before it went well.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from macfleet.core.change import Change, Diff
@@ -17,7 +17,7 @@ from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
 from macfleet.macos.files import write_file
-from macfleet.macos.runtime import FILE_NAME, Broken, Bundle, Runtime, runtime
+from macfleet.macos.runtime import FILE_NAME, Broken, Bundle, Runtime, behind, complete, runtime, starters
 from macfleet.modules.base import Surroundings
 
 _DOWNLOAD_TIMEOUT_S = 1800  # packages of some hundred MB over an office line
@@ -35,30 +35,46 @@ class RuntimeModule:
     example = 'runtime: {python: "3.12"}'
 
     def facts(self, args: RuntimeArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (runtime(mac.paths),)
+        return (runtime(mac.paths), starters(mac.paths), complete(mac.paths))
 
     def diff(self, args: RuntimeArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         if around.bundle is None:
             raise RequestError("the controller brought no runtime along", mac=mac.name)
         have, want = facts[runtime(mac.paths)], around.bundle.runtime(args.python)
-        match have:
-            case Unknown():
-                return (have,)
-            case Runtime() if have == want:
-                return ()
-            case Broken(reason=reason):
-                before = f"broken ({reason})"
-            case Runtime():
-                before = str(have)
-            case _:
-                before = "absent"
-        linked = have.id if isinstance(have, Runtime) else None
-        return (Change("runtime", before, str(want), _install(mac, want, around.bundle, linked)),)
+        if isinstance(have, Unknown):
+            return (have,)
+        if have == want:
+            return ()
+        there, jobs = facts[complete(mac.paths)], facts[starters(mac.paths)]
+        # Made once and never again: a job may run from it. A broken one runs nothing, and may be the one that is linked.
+        is_made = not isinstance(have, Broken) and not isinstance(there, Unknown) and want.id in there
+        commands = (*(() if is_made else _make(mac, want, around.bundle)), *_link(mac, want))
+        if not isinstance(jobs, Unknown):  # else nobody knows what is still needed, and all stays
+            linked = {have.id} if isinstance(have, Runtime) else set()
+            commands += (_prune(mac, {want.id, *linked, *jobs.values()}),)
+        return (Change("runtime", _shown(have), str(want) + _staying(jobs, want), commands),)
 
 
-def _install(mac: Mac, want: Runtime, bundle: Bundle, before: str | None) -> tuple[Command, ...]:
-    directory = f"{mac.paths.home}/runtimes/{want.id}"
-    python, lock, wheel = f"{directory}/bin/python", f"{directory}/requirements.lock", f"{directory}/{bundle.wheel_name}"
+def _shown(have: Runtime | Broken | None) -> str:
+    match have:
+        case None:
+            return "absent"
+        case Broken(reason=reason):
+            return f"broken ({reason})"
+    return str(have)
+
+
+def _staying(jobs: Mapping[str, str] | Unknown, want: Runtime) -> str:
+    """Said in the plan: what runs is not changed by it."""
+    if isinstance(jobs, Unknown):
+        return ""
+    services = behind(jobs, want.id)
+    return f"; {', '.join(services)}: as before until deployed again" if services else ""
+
+
+def _make(mac: Mac, want: Runtime, bundle: Bundle) -> tuple[Command, ...]:
+    directory = mac.paths.runtime_of(want.id)
+    python, lock, wheel = mac.paths.python_of(want.id), f"{directory}/requirements.lock", f"{directory}/{bundle.wheel_name}"
     return (
         _uv(mac, "venv", "--clear", "--python", want.python, directory, timeout_s=600),
         *write_file(lock, bundle.lock),
@@ -68,17 +84,20 @@ def _install(mac: Mac, want: Runtime, bundle: Bundle, before: str | None) -> tup
         _uv(mac, "pip", "install", "--no-deps", "--python", python, wheel, timeout_s=120),
         command(python, "-c", "import mlx.core, zmq, macfleet.worker", timeout_s=60),
         *write_file(f"{directory}/{FILE_NAME}", (json.dumps(want.as_json(), indent=2) + "\n").encode()),
-        # -n: the link itself is replaced, not something made inside the directory it leads to.
-        command("ln", "-sfn", directory, mac.paths.runtime, sudo=True, timeout_s=10),
-        _prune(mac, keep=[want.id, *([before] if before else [])]),
     )
 
 
-def _prune(mac: Mac, keep: Sequence[str]) -> Command:
-    """Runtimes are some GB each: the new one stays, and the one before it, which running workers still read from."""
-    names = [word for name in keep for word in ("!", "-name", name)]
-    folder = f"{mac.paths.home}/runtimes"
-    return command("find", folder, "-mindepth", "1", "-maxdepth", "1", "-type", "d", *names, "-exec", "rm", "-rf", "{}", "+", timeout_s=300)
+def _link(mac: Mac, want: Runtime) -> tuple[Command, ...]:
+    # -n: the link itself is replaced, not something made inside the directory it leads to.
+    return (command("ln", "-sfn", mac.paths.runtime_of(want.id), mac.paths.runtime, sudo=True, timeout_s=10),)
+
+
+def _prune(mac: Mac, keep: Collection[str]) -> Command:
+    """Runtimes are some GB each: the new one stays, the one before it, and every one that a launchd job is started from."""
+    names = [word for name in sorted(keep) for word in ("!", "-name", name)]
+    return command(
+        "find", mac.paths.runtimes, "-mindepth", "1", "-maxdepth", "1", "-type", "d", *names, "-exec", "rm", "-rf", "{}", "+", timeout_s=300
+    )
 
 
 def _uv(mac: Mac, *arguments: str, timeout_s: float) -> Command:

@@ -125,6 +125,7 @@ class Shelf:
                 "/dev/disk3s5 1000000000 400000000 600000000 40% 1 1 0% /System/Volumes/Data\n",
             ),
             runtime.runtime(mac.paths): (installed(), ""),
+            runtime.starters(mac.paths): ("",),
         }
 
     def _numbers(self):

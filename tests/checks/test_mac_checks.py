@@ -35,7 +35,7 @@ from macfleet.macos import (
     tailscale,
     uname,
 )
-from macfleet.macos.runtime import runtime
+from macfleet.macos.runtime import runtime, starters
 from tests.checks.macs import BUNDLE, GIB, PMSET, a_mac, installed, judge
 from tests.macos.recordings import recorded
 
@@ -350,7 +350,7 @@ OTHER_PACKAGES = replace(BUNDLE, lock=b"mlx==2\n")
     ],
 )
 def test_runtime(said, verdict, have):
-    finding = judge(Runtime(BUNDLE), a_mac(), {runtime(a_mac().paths): said})
+    finding = judge(Runtime(BUNDLE), a_mac(), {runtime(a_mac().paths): said, starters(a_mac().paths): ("",)})
 
     assert (finding.verdict, have or finding.have) == (verdict, finding.have)
     assert finding.want == str(HERE)
@@ -361,3 +361,13 @@ def test_a_runtime_of_another_build_is_provisions_work_and_running_services_are_
 
     assert "`macfleet provision`" in finding.hint
     assert "until it is deployed again" in finding.hint
+
+
+def test_a_service_that_was_deployed_with_another_runtime_is_a_warning():
+    older = plistlib.dumps({"Label": "dev.macfleet.chat.worker", "ProgramArguments": ["/opt/macfleet/runtimes/0123456789ab/bin/python"]})
+    paths = a_mac().paths
+
+    finding = judge(Runtime(BUNDLE), a_mac(), {runtime(paths): (installed(), ""), starters(paths): (older.decode(),)})
+
+    assert (finding.verdict, finding.have) == ("warn", f"{HERE}; chat was deployed with another one")
+    assert finding.hint == "deploy chat again when it suits: until then it runs as it was deployed"

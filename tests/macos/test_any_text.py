@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from macfleet.core.errors import Unparsable
 from macfleet.core.fact import Fact, Unknown
+from macfleet.core.paths import MacPaths
 from macfleet.core.result import Result
 from macfleet.macos import (
     brew,
@@ -24,6 +25,7 @@ from macfleet.macos import (
     pmset,
     powermetrics,
     rdma_ctl,
+    runtime,
     smartctl,
     socketfilterfw,
     softwareupdate,
@@ -62,6 +64,8 @@ PARSERS = (
     pmset.parse_custom,
     powermetrics.parse_thermal_pressure,
     rdma_ctl.parse_rdma_ctl,
+    runtime.parse_runtime,
+    runtime.parse_starters,
     smartctl.parse_smartctl,
     socketfilterfw.parse_firewall,
     softwareupdate.parse_updates,
@@ -87,6 +91,7 @@ FACTS = (
     files.file_text("/x"),
     launchctl.job("x"),
     networksetup.service_info("x"),
+    runtime.starters(MacPaths()),
 )
 RECORDINGS = sorted(
     str(path.relative_to(FIXTURES)) for path in FIXTURES.rglob("*") if path.is_file() and not path.name.endswith((".source.txt", ".md"))

@@ -328,6 +328,12 @@ class MemoryMac:
         return ""
 
     def _find(self, words, stdin, sudo):
+        if words[-4:] == ["-exec", "cat", "{}", "+"]:
+            plists = (entry.content for path, entry in self.files.items() if path.startswith(f"{words[0]}/") and path.endswith(".plist"))
+            return b"".join(plists).decode()
+        if words[-2:] == ["-name", "runtime.json"]:
+            found = [path for path in self.files if path.startswith(f"{words[0]}/") and path.endswith("/runtime.json")]
+            return "\n".join(found) if found else (1, f"find: {words[0]}: No such file or directory")
         kept = [words[at + 1] for at, word in enumerate(words) if word == "-name"]
         self.files = {
             path: entry for path, entry in self.files.items() if not path.startswith(f"{words[0]}/") or path.split("/")[4] in kept

@@ -1,5 +1,6 @@
 """homebrew, tailscale, runtime: programs that come from elsewhere."""
 
+import plistlib
 from dataclasses import replace
 
 import pytest
@@ -111,6 +112,66 @@ def test_the_runtime_before_stays_and_older_ones_go():
     there = {path.split("/")[4] for path in memory.files if path.startswith("/opt/macfleet/runtimes/")}
 
     assert there == set(ids[1:])
+
+
+def test_a_runtime_that_a_job_is_started_from_stays_however_old():
+    memory, ids = MemoryMac(), []
+    for lock in (b"1", b"2", b"3", b"4"):
+        around = replace(AROUND, bundle=replace(BUNDLE, lock=lock))
+        play(memory, RUNTIME, around=around)
+        ids.append(around.bundle.id("3.12"))
+        if lock == b"1":
+            memory.files["/Library/LaunchDaemons/dev.macfleet.chat.worker.plist"] = Entry(a_plist("dev.macfleet.chat.worker", ids[0]))
+
+    there = {path.split("/")[4] for path in memory.files if path.startswith("/opt/macfleet/runtimes/")}
+
+    assert there == {ids[0], ids[2], ids[3]}
+
+
+def test_the_plan_says_which_services_go_on_with_the_runtime_they_have():
+    memory = MemoryMac()
+    memory.files |= {
+        f"/Library/LaunchDaemons/{label}.plist": Entry(a_plist(label, "0123456789ab"))
+        for label in ("dev.macfleet.chat.worker", "dev.macfleet.chat.gateway", "dev.macfleet.code.worker", "dev.macfleet.agent")
+    }
+
+    [(_, change)] = plan(memory, RUNTIME).changes
+
+    assert change.after == f"{BUNDLE.runtime('3.12')}; chat, code: as before until deployed again"
+
+
+def test_a_runtime_that_was_made_before_is_linked_again_and_not_made_again():
+    memory = MemoryMac()
+    for bundle in (BUNDLE, replace(BUNDLE, lock=b"newer")):
+        play(memory, RUNTIME, around=replace(AROUND, bundle=bundle))
+
+    [(_, change)] = plan(memory, RUNTIME).changes
+
+    assert [command.argv[0] for command in change.commands] == ["ln", "find"]
+    assert play(memory, RUNTIME)[1].is_as_wanted
+
+
+def test_a_broken_runtime_is_made_again_where_it_stands():
+    memory = MemoryMac()
+    play(memory, RUNTIME)
+    memory.broken.add("/opt/macfleet/runtime/bin/python")
+
+    [(_, change)] = plan(memory, RUNTIME).changes
+
+    assert "--clear" in change.commands[0].argv
+
+
+def test_where_the_jobs_cannot_be_read_no_runtime_is_removed():
+    memory = MemoryMac()
+    memory.files["/Library/LaunchDaemons/dev.macfleet.chat.worker.plist"] = Entry(b"<?xml cut")
+
+    [(_, change)] = plan(memory, RUNTIME).changes
+
+    assert not any(command.argv[0] == "find" for command in change.commands)
+
+
+def a_plist(label, runtime_id):
+    return plistlib.dumps({"Label": label, "ProgramArguments": [f"/opt/macfleet/runtimes/{runtime_id}/bin/python", "-m", "macfleet"]})
 
 
 def test_a_runtime_whose_python_does_not_start_is_broken():

@@ -63,7 +63,7 @@ def test_the_wired_limit_is_set_once_at_boot():
 def test_another_runtime_is_another_agent_plist():
     job = plist("agent.plist.j2")
 
-    assert job["EnvironmentVariables"]["MACFLEET_RUNTIME"] == "0123456789ab"
+    assert job["ProgramArguments"][0] == "/opt/macfleet/runtimes/0123456789ab/bin/python"
     assert "UserName" not in job
 
 

@@ -5,7 +5,7 @@ import json
 from macfleet.core.fact import Facts
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Settings
-from macfleet.macos.runtime import runtime
+from macfleet.macos.runtime import runtime, starters
 from macfleet.serving.checks import checks_of_this_controller
 from macfleet.serving.wheel import read_bundle
 from tests.macos.recordings import answer
@@ -16,7 +16,7 @@ MAC = Mac("studio-1", "10.0.0.1", "Mac16,9", 64 * 2**30, settings=Settings(runti
 def judged(installed):
     (check,) = (check for check in checks_of_this_controller() if check.name == "runtime")
     fact = runtime(MAC.paths)
-    (finding,) = check.judge(MAC, Facts({fact: answer(fact, json.dumps(installed.as_json()), "")}))
+    (finding,) = check.judge(MAC, Facts({fact: answer(fact, json.dumps(installed.as_json()), ""), starters(MAC.paths): {}}))
     return finding.verdict.value
 
 
