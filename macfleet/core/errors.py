@@ -103,4 +103,4 @@ class ServiceFailed(MacfleetError):
 
 def _names(text: str, mac: str) -> bool:
     """Whether the sentence says it already: as a word of its own, not as a part of a path or of another Mac's name."""
-    return re.search(rf"(?<![\w./-]){re.escape(mac)}(?![\w/-])", text) is not None
+    return re.search(rf"(?<![\w./-]){re.escape(mac)}(?![\w/-]|\.\w)", text) is not None
