@@ -23,6 +23,8 @@ Say = Callable[[str], None]
 # What macOS and its own services have wired anyway, about.
 _USUAL_WIRED_BYTES = 12 * GIB
 _WIRED_DEADLINE_S = 60.0
+# What macOS wires and unwires by itself. A leak of less could not be told from it, and would not keep a model from loading.
+_NOTICEABLE_BYTES = 2 * GIB
 # Written by deploy beside the service; secrets among them. heartbeat.json is the worker's.
 _FILES = ("worker.json", "gateway.json", "ring.json", "rdma.json", "heartbeat.json")
 
@@ -83,7 +85,7 @@ def _stop_worker(mac: Mac, connection: Connection, deployed: Deployed, clock: Cl
     jobs.remove(mac, connection, [mac.paths.plist(label), *(join(directory, name) for name in _FILES)])
     weight_bytes = next(stage.weight_bytes for stage in deployed.stages if stage.mac == mac.name)
     warning = ""
-    if stopped.was_loaded and not isinstance(before, Unknown):
+    if stopped.was_loaded and weight_bytes >= _NOTICEABLE_BYTES and not isinstance(before, Unknown):
         warning = _until_unwired(mac, connection, before.wired_bytes, weight_bytes, clock)
     return MacStopped(mac.name, (stopped,), warning)
 

@@ -85,6 +85,17 @@ def test_memory_that_stays_wired_is_said_with_the_only_cure(fleet):
     assert report["studio-1"].value.warning == ""
 
 
+def test_a_small_model_is_not_waited_for_on_a_mac_that_has_much_wired_anyway(fleet):
+    for mac in fleet.small.values():
+        mac.wired_bytes, mac.leaks = 30 * GIB, True
+    began = fleet.clock.monotonic()
+
+    report = stop(fleet)
+
+    assert [stopped.warning for stopped in report.values().values()] == ["", ""]
+    assert fleet.clock.monotonic() - began < 60
+
+
 def test_status_says_what_launchd_and_the_gateway_say(fleet):
     status = read_status(fleet)
 
