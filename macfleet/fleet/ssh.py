@@ -11,6 +11,7 @@ import contextlib
 import logging
 import socket
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import fabric
 import paramiko
 
-from macfleet.core.errors import HostKeyMismatch, HostKeyUnknown, MacfleetError, RequestError
+from macfleet.core.errors import HostKeyMismatch, HostKeyUnknown, RequestError
 from macfleet.fleet.refusal import Refusal, Stage, explain
 from macfleet.fleet.remote import OnResult, RemoteConnection
 from macfleet.inventory.mac import Mac, SshSettings
@@ -78,7 +79,7 @@ class Dialer:
         except BaseException as error:
             refusal = self._refusal(mac, line, error, time.monotonic() - start)
             _close(line)
-            if isinstance(error, MacfleetError | _Seen) or not isinstance(error, Exception):
+            if not _is_of_the_far_end(error):
                 raise
             raise explain(refusal) from error
         return line
@@ -247,6 +248,18 @@ def _swift(sock: Any) -> Any:
     swift = _SwiftSocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
     swift.settimeout(timeout)
     return swift
+
+
+def _is_of_the_far_end(error: BaseException) -> bool:
+    """Whether network, server or login failed. Anything else is an error of macfleet, and must not read like a wrong key.
+
+    What a server sends may break paramiko's reader with any exception: it is caught in the transport's thread and raised again here.
+    UnicodeError is how Python says that no host can have this name.
+    """
+    if isinstance(error, (OSError, EOFError, paramiko.SSHException, UnicodeError)):
+        return True
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, Exception) and any(frame.f_code is paramiko.Transport.run.__code__ for frame in frames)
 
 
 def _hops(line: fabric.Connection) -> list[fabric.Connection]:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import socket
+import struct
 import subprocess
 import threading
 import urllib.request
@@ -298,6 +299,46 @@ def test_something_else_on_the_port_is_said(sshd):
         error = open_fails(sshd, Unreachable, replace(sshd.mac, port=web.getsockname()[1]))
 
     assert "ended the connection before the login" in error.what
+
+
+def test_a_server_that_breaks_the_protocol_is_said(sshd):
+    packet_without_content = struct.pack(">IB", 12, 11) + bytes(11)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet():
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"SSH-2.0-broken\r\n" + packet_without_content)
+                peer.recv(4096)
+
+        threading.Thread(target=greet).start()
+
+        error = open_fails(sshd, Unreachable, mac=replace(sshd.mac, port=server.getsockname()[1]))
+
+    assert "ended the connection before the login" in error.what
+
+
+class WrongIdentity(Dialer):
+    """A mistake of ours, as good as any."""
+
+    def _identity(self, hop):
+        return {**super()._identity(hop), "pkey": "not a key"}
+
+
+class WrongTransport(Dialer):
+    def _transport_factory(self, hop):
+        return lambda sock, **options: sock.close().no_such_method()
+
+
+@pytest.mark.parametrize("dialer", [WrongIdentity, WrongTransport])
+def test_a_mistake_of_macfleet_is_not_called_a_refused_login(sshd, dialer):
+    with pytest.raises(AttributeError):
+        dialer(sshd.ssh).open(sshd.mac)
+
+
+@pytest.mark.parametrize("name", ["a..b", "x" * 70 + ".local"])
+def test_an_address_that_no_host_can_have_is_said(sshd, name):
+    assert "cannot be reached" in open_fails(sshd, Unreachable, mac=replace(sshd.mac, address=name)).what
 
 
 def test_a_name_that_does_not_resolve_is_said(sshd):
