@@ -6,12 +6,15 @@ One path for a dry run and a real one, so a dry run cannot lie; and every run pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from macfleet.checks.disk_space import DiskSpace
 from macfleet.core.change import Change
 from macfleet.core.errors import CommandFailed, Interrupted, MacfleetError, Unreachable
 from macfleet.core.fact import Fact, Facts
+from macfleet.core.finding import Verdict
 from macfleet.core.outcome import Outcome, Report
 from macfleet.core.result import Result
 from macfleet.fleet.connection import Connection
@@ -125,7 +128,7 @@ class Provisioning:
             return MacResult(mac.name, (), plan, _changed_meanwhile(mac))
         for _ in range(_MOST_ROUNDS):
             if failure := _run(line, plan.runnable, progress, mac):
-                return MacResult(mac.name, tuple(done), plan, failure)
+                return MacResult(mac.name, tuple(done), plan, _with_its_disk(mac, line, failure))
             before, plan = plan, self._read_one(mac, line)
             if plan.is_as_wanted:
                 return MacResult(mac.name, tuple(done), plan)
@@ -193,6 +196,18 @@ def _failed(mac: Mac, change: Change, results: Sequence[Result], truths: Sequenc
     said = lines[-1].strip() if lines else last.failure()
     ending = f"`{last.command}` {f'ended with {last.exit_status}' if last.exit_status is not None else last.reason}"
     return CommandFailed(f"{mac.name}: {change.what}: {said}", mac=mac.name, truths=[ending, *truths])
+
+
+def _with_its_disk(mac: Mac, line: Connection, failure: MacfleetError) -> MacfleetError:
+    """The failure, and the full disk that is its likely cause: uv, Homebrew and macOS each say that in words of their own, or not at all."""
+    if isinstance(failure, CommandFailed):
+        disk = DiskSpace()
+        with suppress(MacfleetError):
+            for finding in disk.judge(mac, read_facts(line, disk.facts(mac))):
+                if finding.verdict is Verdict.FAIL:
+                    failure.truths = (f"its disk has {finding.have}", *failure.truths)
+                    failure.hint = failure.hint or finding.hint
+    return failure
 
 
 def _truths(done: Sequence[Change], interrupted: Change, waiting: Sequence[Change]) -> list[str]:

@@ -144,6 +144,17 @@ def test_how_far_a_mac_came_is_known_to_whoever_interrupts():
     assert len(lines) == count - 1
 
 
+def test_a_change_that_fails_on_a_full_disk_says_that_it_is_full():
+    one, two = pair()
+    one.broken, two.broken, one.free_kib = {"uv"}, {"uv"}, 100 << 10
+
+    full, roomy = (mac.error for mac in run(Lines(studio_1=one, studio_2=two)).macs)
+
+    assert full.truths[0] == "its disk has 100 MiB of 400 GiB free"
+    assert "remove models that no service uses" in full.hint
+    assert (roomy.hint, "free" in " ".join(roomy.truths)) == (None, False)
+
+
 def test_what_was_not_begun_is_named():
     one, two = pair()
     one.jobs_that_fail.add("dev.macfleet.agent")
