@@ -6,12 +6,11 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 from macfleet.lab.paths import LabDir, MacDir
-from macfleet.lab.processes import find_marked
+from macfleet.lab.processes import command_line, find_marked
 from macfleet.lab.remote import LabError, ask
 from macfleet.lab.state import load_state
 
@@ -39,10 +38,7 @@ def down(directory: Path, *, delete: bool = False) -> tuple[str, ...]:
 
 def is_simulator(pid: int, mac: MacDir) -> bool:
     """Whether this process is the one of this Mac: a number alone may have been given to somebody else since."""
-    if pid <= 0:
-        return False
-    told = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, errors="replace", check=False)
-    return told.stdout.rstrip().endswith(f"macfleet.lab.mac {mac.path}")
+    return pid > 0 and command_line(pid).rstrip().endswith(f"macfleet.lab.mac {mac.path}")
 
 
 def _wait_or_kill(mac: MacDir, deadline: float) -> None:

@@ -101,8 +101,28 @@ def _has_variable(pid: str, wanted: str) -> bool:
         return False
 
 
+def command_line(pid: int) -> str:
+    """The program and its arguments; empty when there is no such process, or only its exit status is left of it.
+
+    A small Debian has no `ps`; macOS has no /proc.
+    """
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    return "".join(line for _, line in _ps("-p", str(pid)))
+
+
 def _command_lines() -> list[tuple[int, str]]:
-    told = subprocess.run(["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, errors="replace", check=False)
+    if sys.platform != "linux":
+        return _ps("-ax")
+    lines = ((int(entry), command_line(int(entry))) for entry in os.listdir("/proc") if entry.isdigit())
+    return [(pid, line) for pid, line in lines if line]
+
+
+def _ps(*which: str) -> list[tuple[int, str]]:
+    told = subprocess.run(["ps", *which, "-ww", "-o", "pid=,command="], capture_output=True, text=True, errors="replace", check=False)
     rows = (line.split(None, 1) for line in told.stdout.splitlines())
     return [(int(row[0]), row[1]) for row in rows if len(row) == 2]
 

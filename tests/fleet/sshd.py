@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from macfleet.inventory.mac import Inventory, Mac, SshSettings
+from tests.processes import table
 
 SERVER = "/usr/sbin/sshd"
 DEADLINE_S = 20.0
@@ -193,11 +194,9 @@ class Sshd:
 
     def _descendants(self) -> list[int]:
         """The sessions, not the listener; and what they have started is left running, as on a dying network."""
-        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True).stdout
-        rows = [line.split(None, 2) for line in table.splitlines()]
-        found, parents = [], {self._process.pid}
+        rows, found, parents = table(), [], {self._process.pid}
         while parents:
-            children = {int(pid) for pid, parent, program in rows if int(parent) in parents and "sshd" in program}
+            children = {pid for pid, parent, _, program in rows if parent in parents and "sshd" in program}
             found += children
             parents = children
         return found

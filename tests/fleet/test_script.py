@@ -14,6 +14,7 @@ from macfleet.core.command import Command, command
 from macfleet.core.secret import Secret
 from macfleet.fleet.script import Answer, Manner, render_script
 from tests.fleet.sshd import wait_until
+from tests.processes import is_alive
 
 SHELLS = [("dash",), ("bash", "--posix")]
 
@@ -71,15 +72,6 @@ def run(shell, commands, manner, **options):
     return [reply for _, reply in sorted(replies.items())]
 
 
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return not state.strip().startswith("Z") and bool(state.strip())
-
-
 def test_every_command_has_its_own_exit_status_stdout_and_stderr(shell):
     first, second, third = shell([command("echo", "one"), command("sh", "-c", "echo no >&2; exit 3"), command("echo", "three")])
 
@@ -133,7 +125,7 @@ def test_a_command_past_its_time_ends_with_all_it_started_and_the_next_ones_run(
     assert slow.reason == "was stopped: not done after its 0.2 s"
     assert slow.stdout == b"said\n"
     assert later.stdout == b"later\n"
-    assert not is_running(int((tmp_path / "pid").read_text()))
+    assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
 def test_a_command_that_ignores_sigterm_is_killed(shell):
@@ -151,7 +143,7 @@ def test_what_a_command_leaves_in_the_background_is_not_waited_for(shell, tmp_pa
 
     pid = int(pid_file.read_text())
     assert reply.exit_status == 0
-    assert is_running(pid)
+    assert is_alive(pid)
     os.kill(pid, signal.SIGKILL)
 
 
@@ -222,7 +214,7 @@ def test_a_big_payload_that_nobody_reads_stops_nothing(shell):
 
 
 def test_a_secret_is_seen_by_no_process_list(shell, tmp_path):
-    look = 'ps -A -o args= >"$1"; ps -A -E >>"$1" 2>/dev/null; cat /proc/[0-9]*/environ >>"$1" 2>/dev/null; cat'
+    look = '{ ps -A -E -o args=; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; } >"$1" 2>/dev/null; cat'
     secret = "tskey-auth-" + "very" + "secret"
 
     (reply,) = shell([Command(("sh", "-c", look, "sh", str(tmp_path / "seen")), stdin=Secret(secret))])
@@ -245,7 +237,7 @@ def test_a_command_ends_when_its_operator_is_gone(shell_words, manner, tmp_path)
 
     running.process.stdin.close()
 
-    wait_until(lambda: not is_running(int(pid_file.read_text())), "the command has ended")
+    wait_until(lambda: not is_alive(int(pid_file.read_text())), "the command has ended")
     running.end()
 
 

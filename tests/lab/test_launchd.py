@@ -4,7 +4,6 @@ import asyncio
 import os
 import plistlib
 import signal
-import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import pytest
 from macfleet.lab.launchd import ALREADY_IN_PROGRESS, EX_CONFIG, IN_PROGRESS, IO_ERROR, NO_SUCH_PROCESS, NOT_FOUND, OK, RealLaunchd
 from macfleet.lab.processes import Processes
 from macfleet.lab.state import State
+from tests.processes import is_alive
 
 LABEL = "dev.macfleet.test"
 SLEEP = ["/bin/sh", "-c", "exec sleep 600"]
@@ -334,13 +334,3 @@ async def test_a_shutdown_leaves_no_process_of_the_mac(mac):
 
     await until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()))
     assert mac.launchd.jobs == {}
-
-
-def is_alive(pid):
-    """Neither gone nor a zombie that waits to be counted."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return bool(state) and not state.startswith("Z")
