@@ -29,11 +29,16 @@ if TYPE_CHECKING:
     from macfleet.inventory.mac import Inventory, Mac
     from macfleet.serving.deploy import Deployment
     from macfleet.serving.gang import GangPlan
+    from macfleet.serving.services import Deployed
 
 ModelOption = Annotated[str, typer.Option("--model", help="A name of the inventory's models, of `lab model`, or of the built-in cards")]
 MacsOption = Annotated[str | None, typer.Option("--macs", help="The gang, the head first: `studio-1,studio-2`", show_default=False)]
 NameOption = Annotated[
     str | None, typer.Option("--name", help="The service's name; the inventory's, or the model's, without it", show_default=False)
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", min=1, max=65534, help="Where the gateway listens; the next one is for its workers", show_default=False),
 ]
 DeadlineOption = Annotated[
     str | None, typer.Option("--deadline", help="How long the gang may take to be ready, like `10 min`", show_default=False)
@@ -45,6 +50,7 @@ def deploy(
     model: ModelOption,
     macs: MacsOption = None,
     name: NameOption = None,
+    port: PortOption = None,
     deadline: DeadlineOption = None,
     inventory: InventoryOption = None,
     mac: MacOption = None,
@@ -71,14 +77,15 @@ def deploy(
     from macfleet.serving.deploy import choose_service
     from macfleet.serving.gang import plan_gang, plan_offline, read_gang
     from macfleet.serving.model import find_model
+    from macfleet.serving.services import read_services
 
     if offline and not dry_run:
         raise RequestError("--offline plans without asking a Mac, so it goes with --dry-run only")
     session = Session(Options(inventory, json=json, verbose=verbose, quiet=quiet))
     fleet_inventory = session.inventory
     chosen = _chosen(fleet_inventory, macs, mac, group, tag)
-    service = choose_service(fleet_inventory, model, name, chosen)
-    found = find_model(service.model, fleet_inventory, model_store(os.environ))
+    found = find_model(model, fleet_inventory, model_store(os.environ))
+    service = choose_service(fleet_inventory, model, name, chosen, port=port, most_context_tokens=found.card.context_tokens)
     gang = [fleet_inventory.mac(member) for member in service.macs]
     if offline:
         plan = plan_offline(fleet_inventory, service, found.card)
@@ -87,7 +94,8 @@ def deploy(
     deadline_s = _seconds(deadline)
     with session.fleet() as fleet:
         report = read_gang(fleet, gang)
-        plan = plan_gang(fleet_inventory, service, found.card, report, assume=dry_run)
+        services, asked = read_services(fleet)
+        plan = plan_gang(fleet_inventory, service, found.card, report, services=services.values(), assume=dry_run)
         if dry_run:
             _answer_plan(session.output, plan)
             raise typer.Exit(_exit_code(plan))
@@ -95,22 +103,22 @@ def deploy(
         _show_plan(session.output.talk, plan)
         if not session.consent(f"Deploy {service.name} on {', '.join(service.macs)}?", yes=yes):
             raise typer.Exit(1)
-        deployment = _deploy(session, fleet, plan, report.values(), found, deadline_s)
+        for member in service.macs:
+            if (error := asked.errors().get(member)) is not None:
+                raise error  # what runs there now is not known, so nothing may be put over it
+        deployment = _deploy(session, fleet, plan, report.values(), found, services, deadline_s)
     _answer(session.output, deployment, fleet_inventory.mac(deployment.deployed.head))
 
 
-def _deploy(session: Session, fleet: Any, plan: GangPlan, facts: Any, model: Any, deadline_s: float | None) -> Deployment:
+def _deploy(
+    session: Session, fleet: Any, plan: GangPlan, facts: Any, model: Any, services: dict[str, Deployed], deadline_s: float | None
+) -> Deployment:  # fmt: skip
     from macfleet.fleet.lock import fleet_lock
     from macfleet.fleet.secrets import read_secret
     from macfleet.serving.deploy import deploy as run
-    from macfleet.serving.services import read_services
 
     inventory, service = session.inventory, plan.service
     key = read_secret(service.api_key, inventory.path.parent) if service.api_key else None
-    services, asked = read_services(fleet)
-    for member in service.macs:
-        if (error := asked.errors().get(member)) is not None:
-            raise error  # what runs there now is not known, so nothing may be put over it
     concerned = {*service.macs, *(services[service.name].macs if service.name in services else ())}
     macs = [mac for mac in inventory.macs if mac.name in concerned]
     with fleet_lock(fleet, f"deploy {service.name}", macs):
@@ -186,11 +194,12 @@ def _show_plan(say: Any, plan: GangPlan) -> None:
         say(
             f"{stage.mac:<{width}}  rank {stage.rank}  {layers:<14} {parts} = "
             f"{format_size(stage.need_bytes)}, {stage.fill:.0%} of {format_size(stage.limit_bytes)}"
+            + (f" with {format_size(stage.taken_bytes)} of other services" if stage.taken_bytes else "")
         )
     requests = f"{placement.concurrency} requests of {placement.context_tokens} tokens"
     exact = "" if plan.card.is_exact else "; sizes from the built-in card, good to a few per cent"
     say(f"{requests}{exact}")
-    for warning in placement.warnings():
+    for warning in plan.warnings():
         say(f"warning: {warning}")
 
 

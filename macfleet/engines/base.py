@@ -22,13 +22,16 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class Seat:
-    """One Mac of a gang, with what was read of it: the account its jobs run under, that account's HOME and PATH."""
+    """One Mac of a gang, with what was read of it: the account its jobs run under, that account's HOME and PATH, and the
+    interpreter of the runtime that is installed now: the jobs keep it whatever is installed later.
+    """
 
     mac: Mac
     user: str
     group: str
     home: str
     path: str
+    python: str
     keys: KeyPair
 
 

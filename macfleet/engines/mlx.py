@@ -37,14 +37,14 @@ class MlxEngine:
         config = JobFile(_config_path(gang, seat, "worker"), Secret(_text(worker_config(gang, seat, stage))), 0o600)
         files = (config, *_link_files(gang, seat, stage.rank))
         label = worker_label(gang.service.name)
-        arguments = [seat.mac.paths.python, "-m", "macfleet.worker", config.path]
+        arguments = [seat.python, "-m", "macfleet.worker", config.path]
         return self._job(gang, seat, "worker", label, arguments, _WORKER_EXIT_TIMEOUT_S, files)
 
     def _gateway(self, gang: Gang) -> Job:
         seat = gang.head
         config = JobFile(_config_path(gang, seat, "gateway"), Secret(_text(gateway_config(gang))), 0o600)
         label = gateway_label(gang.service.name)
-        arguments = [seat.mac.paths.python, "-m", "macfleet.gateway", config.path]
+        arguments = [seat.python, "-m", "macfleet.gateway", config.path]
         return self._job(gang, seat, "gateway", label, arguments, round(gang.drain_s) + _GATEWAY_EXIT_GRACE_S, (config,))
 
     def _job(

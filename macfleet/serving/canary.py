@@ -49,7 +49,7 @@ def choose_canary(weight_bytes: int, context_tokens: int) -> Canary:
     """The proof that fits a model of this size in a context of this length."""
     room = context_tokens * 3 // 4
     if weight_bytes < _READS_BYTES or room < 400:
-        return Canary("same-twice", _filler(min(4, max(1, room // (2 * _TOKENS_PER_LINE)))), 12)
+        return Canary("same-twice", _filler(min(2, max(1, room // (2 * _TOKENS_PER_LINE)))), 8)
     lines = min(_NEEDLE_TOKENS, room) // _TOKENS_PER_LINE
     text = _filler(lines // 3) + f"Note: the code word of this archive is {_CODE_WORD}.\n" + _filler(lines - lines // 3)
     question = f"{text}\nWhat is the code word of this archive? Answer with the code word only."

@@ -13,7 +13,7 @@ from typing import TypeVar
 import zmq
 
 from macfleet.core.data import data_path
-from macfleet.core.errors import MacfleetError, ServiceFailed
+from macfleet.core.errors import MacfleetError, RequestError, ServiceFailed
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.outcome import Report
 from macfleet.core.secret import Secret
@@ -24,6 +24,7 @@ from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Inventory, Mac, Service
 from macfleet.macos import files
+from macfleet.macos.runtime import Runtime, runtime
 from macfleet.serving import jobs
 from macfleet.serving.account import ACCOUNT
 from macfleet.serving.canary import Passed, choose_canary, run_canary
@@ -107,7 +108,8 @@ def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
     """What the head keeps about the service; `canary` is empty until one has passed."""
     service = gang.service
     stages = tuple(
-        DeployedStage(stage.mac, stage.rank, stage.first_layer, stage.last_layer, stage.weight_bytes) for stage in plan.placement.stages
+        DeployedStage(stage.mac, stage.rank, stage.first_layer, stage.last_layer, stage.weight_bytes, stage.need_bytes)
+        for stage in plan.placement.stages
     )
     return Deployed(
         name=service.name,
@@ -126,10 +128,15 @@ def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
 
 
 def _seat(mac: Mac, facts: Facts) -> Seat:
-    account = facts[ACCOUNT]
+    account, installed = facts[ACCOUNT], facts[runtime(mac.paths)]
     if isinstance(account, Unknown):
         raise ServiceFailed(f"nobody knows under which account jobs run on {mac.name}: {account.reason}", mac=mac.name)
-    return Seat(mac, account.user, account.group, account.home, account.path, _new_keys())
+    if not isinstance(installed, Runtime):
+        why = "none is installed" if installed is None else installed.reason
+        raise ServiceFailed(
+            f"there is no runtime on {mac.name} to start jobs from: {why}", mac=mac.name, hint="`macfleet provision` installs it"
+        )
+    return Seat(mac, account.user, account.group, account.home, account.path, mac.paths.python_of(installed.id), _new_keys())
 
 
 def _new_keys() -> KeyPair:
@@ -282,26 +289,27 @@ def _templates() -> dict[str, str]:
     return {path.name: path.read_text() for path in data_path("templates").glob("*.j2")}
 
 
-def choose_service(inventory: Inventory, model: str, name: str | None, macs: Sequence[Mac]) -> Service:
-    """What `deploy --model MODEL [--name ..] [--macs ..]` means: the inventory's service of that name or model, or a new one.
+def choose_service(
+    inventory: Inventory, model: str, name: str | None, macs: Sequence[Mac], *, port: int | None = None, most_context_tokens: int = 0
+) -> Service:
+    """What `deploy --model MODEL [--name ..] [--macs ..] [--port ..]` means: the inventory's service of that name or model, or a new one.
 
-    `macs` empty: those the inventory says for the service, else all of them.
+    `macs` empty: those the inventory says for the service, else all of them. A new one has no longer context than the model.
     """
     written = inventory.service(name) if name else next((service for service in inventory.services if service.model == model), None)
     members = tuple(mac.name for mac in macs)
-    if written is not None:
-        return replace(written, model=model, macs=members or written.macs)
-    everyone = members or tuple(mac.name for mac in inventory.macs)
+    service = written or _new_service(inventory, name or label_of(model), members, most_context_tokens)
+    service = replace(service, model=model, macs=members or service.macs)
+    return replace(service, port=port, control_port=port + 1) if port else service
+
+
+def _new_service(inventory: Inventory, name: str, members: Sequence[str], most_context_tokens: int) -> Service:
+    if label_of(name) != name:
+        raise RequestError(f'"{name}" cannot be a service\'s name', hint=f'launchd wants letters, digits and dashes: "{label_of(name)}"')
+    everyone = tuple(members) or tuple(mac.name for mac in inventory.macs)
     gateway = inventory.mac(everyone[0]).settings.gateway
-    port = gateway.port
-    return Service(
-        name=name or label_of(model),
-        model=model,
-        macs=everyone,
-        listen=gateway.listen,
-        port=port,
-        control_port=gateway.control_port or port + 1,
-    )
+    service = Service(name, "", everyone, listen=gateway.listen, port=gateway.port, control_port=gateway.control_port or gateway.port + 1)
+    return replace(service, context_tokens=min(service.context_tokens, most_context_tokens or service.context_tokens))
 
 
 def label_of(model: str) -> str:

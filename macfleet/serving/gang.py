@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,12 +20,15 @@ from macfleet.inventory import hardware
 from macfleet.inventory.mac import Inventory, Mac, Service
 from macfleet.macos import ibv, ifconfig, networksetup, sysctl, system_profiler
 from macfleet.macos.cabling import find_links
+from macfleet.macos.runtime import runtime
 from macfleet.models.card import ModelCard
 from macfleet.placement.links import Links, Wires, choose_links
 from macfleet.placement.memory import MacMemory
 from macfleet.placement.place import Placement, Stage, place
 from macfleet.serving.account import ACCOUNT
 from macfleet.serving.checks import checks_of_this_controller
+from macfleet.serving.endpoint import is_loopback
+from macfleet.serving.services import Deployed, taken_by_others
 
 # What must be right before a service starts; the rest of `verify` is about the Mac's long life.
 _ALWAYS = ("sudo", "macos-version", "wired-limit", "disk-space", "runtime", "same-runtime")
@@ -58,6 +61,14 @@ class GangPlan:
         every = own + [("fleet", finding) for finding in self.fleet_findings]
         return tuple((where, finding) for where, finding in every if finding.verdict is Verdict.FAIL)
 
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and should be known."""
+        open_to = self.service.listen
+        if is_loopback(open_to) or self.service.api_key is not None:
+            return self.placement.warnings()
+        said = f"{self.service.name} listens on {open_to or 'every address'} without an api_key: whoever reaches the port may use it"
+        return (*self.placement.warnings(), said)
+
     def as_json(self) -> dict[str, Any]:
         placement = self.placement
         return {
@@ -71,7 +82,7 @@ class GangPlan:
             "why": self.links.why if self.links else None,
             "sizes_are_exact": self.card.is_exact,
             "macs": [_stage_json(stage) for stage in placement.stages],
-            "warnings": list(placement.warnings()),
+            "warnings": list(self.warnings()),
             "failures": [{"where": where, **finding.as_json()} for where, finding in self.failures()],
             "not_read": list(self.assumed),
         }
@@ -97,10 +108,19 @@ def read_gang(fleet: Fleet, macs: Sequence[Mac]) -> Report[Facts]:
     return fleet.read(_wanted, macs=macs)
 
 
-def plan_gang(inventory: Inventory, service: Service, card: ModelCard, report: Report[Facts], *, assume: bool = False) -> GangPlan:
+def plan_gang(
+    inventory: Inventory,
+    service: Service,
+    card: ModelCard,
+    report: Report[Facts],
+    *,
+    services: Iterable[Deployed] = (),
+    assume: bool = False,
+) -> GangPlan:
     """Links, layers and findings. Raises PlacementRefused when the model does not fit or the cables are not there.
 
-    `assume`: a Mac that could not be read is planned with what the inventory says of it; without it that is an error.
+    `services` are those deployed now: what they need is not there to be placed. `assume`: a Mac that could not be read is
+    planned with what the inventory says of it; without it that is an error.
     """
     silent = report.errors()
     if silent and not assume:
@@ -111,7 +131,8 @@ def plan_gang(inventory: Inventory, service: Service, card: ModelCard, report: R
     if not silent:
         links = choose_links(service.macs, wanted, _wires(inventory, macs, facts))
     order = [inventory.mac(name) for name in (links.macs if links else service.macs)]
-    memories = [_memory(mac, facts.get(mac.name)) for mac in order]
+    running = tuple(services)
+    memories = [replace(_memory(mac, facts.get(mac.name)), taken_bytes=taken_by_others(mac.name, service.name, running)) for mac in order]
     placement = place(card, memories, context_tokens=service.context_tokens, concurrency=service.concurrency)
     names = _checks_for(links, wanted.over)
     found = {mac.name: _findings(mac, facts[mac.name], names) for mac in order if mac.name in facts}
@@ -164,7 +185,7 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
 
 def _wanted(mac: Mac) -> Sequence[Fact[Any]]:
     checks = _facts_of(_ALWAYS, mac)
-    own: list[Fact[Any]] = [sysctl.IDENTITY, sysctl.WIRED_LIMIT, ifconfig.INTERFACES, ACCOUNT]
+    own: list[Fact[Any]] = [sysctl.IDENTITY, sysctl.WIRED_LIMIT, ifconfig.INTERFACES, ACCOUNT, runtime(mac.paths)]
     if mac.settings.interconnect.over == "lan" and mac.settings.interconnect.kind in ("auto", "tcp", "ring"):
         return [*own, *checks]
     cabled = _facts_of((*_OVER_CABLES, *_OVER_RDMA), mac)

@@ -28,7 +28,10 @@ def keys(letter):
 def gang(kind="tcp", *, devices=(), root="/", settings=None):
     macs = [Mac(name, f"10.0.0.{n}", "Mac15,14", 512 * GIB, root=root, settings=settings or Settings()) for n, name in enumerate(NAMES, 1)]
     stages = tuple(Stage(name, n, 10 * n, 10 * n + 10, 80 * GIB, GIB, 2 * GIB, 448 * GIB) for n, name in enumerate(NAMES))
-    seats = tuple(Seat(mac, "fleet", "staff", "/Users/fleet", "/usr/bin:/bin", keys("abc"[n])) for n, mac in enumerate(macs))
+    seats = tuple(
+        Seat(mac, "fleet", "staff", "/Users/fleet", "/usr/bin:/bin", mac.paths.python_of("0123456789ab"), keys("abc"[n]))
+        for n, mac in enumerate(macs)
+    )
     return Gang(
         service=Service("chat", "smollm2-135m", NAMES, 4096, 2, port=8080, control_port=8081),
         placement=Placement("smollm2-135m", 30, 4096, 2, stages),
@@ -83,7 +86,7 @@ def test_a_plist_is_what_launchd_wants(index):
     assert plist["Label"] == job.label
     assert plist["UserName"] == "fleet"
     assert plist["EnvironmentVariables"]["HOME"] == "/Users/fleet"
-    assert plist["ProgramArguments"][0] == "/tmp/lab/studio/opt/macfleet/runtime/bin/python"
+    assert plist["ProgramArguments"][0] == "/tmp/lab/studio/opt/macfleet/runtimes/0123456789ab/bin/python"
     assert plist["ProgramArguments"][1:] == ["-m", f"macfleet.{job.kind}", job.files[0].path]
     assert plist["ExitTimeOut"] >= 60
     assert plist["ProcessType"] == "Interactive"

@@ -233,7 +233,7 @@ class StubGateway:
 
     def __init__(self):
         self.state, self.in_flight, self.text, self.asked = "ready", 0, "four five six", []
-        self.finish, self.count = "length", 12
+        self.finish, self.count = "length", 8
         handler = type("Handler", (_Handler,), {"gateway": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.port = self._server.server_address[1]

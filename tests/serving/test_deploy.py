@@ -1,17 +1,21 @@
 import json
+import plistlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from macfleet.core.errors import MacfleetError, PlacementRefused, ServiceFailed
+from macfleet.core.errors import MacfleetError, PlacementRefused, RequestError, ServiceFailed
 from macfleet.core.fact import Facts, Unknown
+from macfleet.core.paths import MacPaths
 from macfleet.core.result import Result
 from macfleet.core.units import GIB
 from macfleet.engines.base import worker_label
 from macfleet.inventory.mac import Inventory, Mac, Service
 from macfleet.inventory.settings import Interconnect, Settings
 from macfleet.macos import ifconfig
+from macfleet.macos.runtime import Broken, Runtime, runtime
 from macfleet.models.catalog import find
 from macfleet.placement.links import Links
 from macfleet.serving.account import ACCOUNT, Account
@@ -26,6 +30,7 @@ from tests.serving.test_staging import CONFIG, names, safetensors
 NAMES = ("studio-1", "studio-2")
 SERVICE = Service("chat", "tiny", NAMES, context_tokens=128, concurrency=1, port=8080, control_port=8081)
 SERVICES = "/opt/macfleet/services/chat"
+INSTALLED = Runtime("0123456789ab", "3.12", "0.1.0", "l", "w")
 
 
 @pytest.fixture
@@ -53,8 +58,12 @@ def fleet(tmp_path, stub):
     return fleet
 
 
-def facts():
-    known = {ACCOUNT: Account("fleet", "staff", "/Users/fleet", "/usr/bin:/bin"), ifconfig.INTERFACES: Unknown("not asked")}
+def facts(runtime_there=INSTALLED):
+    known = {
+        ACCOUNT: Account("fleet", "staff", "/Users/fleet", "/usr/bin:/bin"),
+        ifconfig.INTERFACES: Unknown("not asked"),
+        runtime(MacPaths()): runtime_there,
+    }
     return {name: Facts(known) for name in NAMES}
 
 
@@ -65,6 +74,21 @@ def plan(fleet, model):
 
 def run(fleet, model, **options):
     return deploy(fleet, plan(fleet, model), facts(), model, services=options.pop("services", {}), **options)
+
+
+def test_jobs_are_started_from_the_runtime_that_is_installed_now_and_not_from_the_link(fleet, model):
+    run(fleet, model)
+
+    plists = [plistlib.loads(data) for path, data in fleet.small["studio-1"].files.items() if path.endswith(".plist")]
+    assert {plist["ProgramArguments"][0] for plist in plists} == {"/opt/macfleet/runtimes/0123456789ab/bin/python"}
+
+
+@pytest.mark.parametrize(
+    ("there", "why"), [(None, "none is installed"), (Broken("bad interpreter"), "bad interpreter"), (Unknown("not asked"), "not asked")]
+)
+def test_without_a_runtime_there_is_nothing_to_start_jobs_from(fleet, model, there, why):
+    with pytest.raises(ServiceFailed, match=f"there is no runtime on studio-1 to start jobs from: {why}"):
+        deploy(fleet, plan(fleet, model), facts(there), model, services={})
 
 
 def test_a_deployed_service_runs_is_proved_and_is_known_to_its_head(fleet, model, stub):
@@ -213,6 +237,26 @@ def test_a_service_nobody_wrote_down_takes_all_macs_and_a_name_from_its_model(tm
 
     assert (service.name, service.macs, service.port, service.control_port) == ("deepseek-v3-1", NAMES, 8080, 8081)
     assert label_of("mlx-community/Qwen3 0.6B") == "mlx-community-qwen3-0-6b"
+
+
+def test_a_new_service_may_be_given_a_port_and_has_no_longer_context_than_its_model(tmp_path):
+    service = choose_service(inventory(tmp_path), "tiny", "second", (), port=9000, most_context_tokens=128)
+
+    assert (service.port, service.control_port, service.context_tokens) == (9000, 9001, 128)
+
+
+def test_a_name_that_launchd_would_not_take_is_refused_with_one_it_would(tmp_path):
+    with pytest.raises(RequestError, match='"My Chat" cannot be') as refused:
+        choose_service(inventory(tmp_path), "tiny", "My Chat", ())
+
+    assert '"my-chat"' in refused.value.hint
+
+
+def test_an_open_port_without_a_key_is_said(fleet, model):
+    wide = replace(plan(fleet, model), service=replace(SERVICE, listen="0.0.0.0"))
+
+    assert wide.warnings() == ("chat listens on 0.0.0.0 without an api_key: whoever reaches the port may use it",)
+    assert plan(fleet, model).warnings() == ()
 
 
 def test_a_dry_run_plans_with_the_inventorys_word_where_a_mac_does_not_answer(tmp_path):
