@@ -37,7 +37,8 @@ def mlx_environment(config: WorkerConfig, environment: Mapping[str, str]) -> dic
             wanted["MLX_JACCL_RING"] = "1"
         if config.jaccl.fast_synch:
             wanted["MLX_METAL_FAST_SYNCH"] = "1"
-    # Several workers share a machine only in a rehearsal, and there each BLAS would start a thread per core.
+    # Several workers share a machine only in a rehearsal, where each BLAS would start a thread per core for nothing: with one
+    # thread or two, SmolLM2 took the same 85 ms of CPU per token and 53 per prompt token. On a Mac Accelerate does the work.
     wanted.setdefault("OPENBLAS_NUM_THREADS", "1")
     wanted.setdefault("OMP_NUM_THREADS", "1")
     return wanted

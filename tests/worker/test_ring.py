@@ -82,3 +82,18 @@ def test_sigterm_ends_a_worker_that_waits_for_its_neighbour(tmp_path, model):
         gang.signal(0)
 
         assert gang.workers[0].wait(timeout=20) == 0
+
+
+def test_a_link_that_this_machine_cannot_make_is_an_error_and_never_a_gang_of_one(tmp_path, model):
+    devices = tmp_path / "rdma.json"
+    devices.write_text(json.dumps([[None, "rdma_en2"], ["rdma_en2", None]]))
+    extra = {"jaccl": {"devices_file": str(devices), "coordinator": "127.0.0.1:1"}}
+
+    with ProcessGang(tmp_path, model, [0, 2, 5], kind="jaccl", extra=extra) as gang:
+        gang.start(0)
+        gang.wait(lambda: 0 in gang.hellos, "its hello")
+        gang.tell(0, gang.assemble_message(0))
+        gang.wait(lambda: gang.broken, "its reason")
+
+        assert gang.workers[0].wait(timeout=20) == 75
+        assert "the jaccl could not begin" in gang.broken[0].error
