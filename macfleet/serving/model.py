@@ -83,7 +83,7 @@ def find_model(name: str, inventory: Inventory, store: Path) -> Model:
     raise RequestError(
         f'there is no model "{name}"',
         truths=[f"{store} holds no directory of that name", "the inventory names no such model", "the built-in cards do not know it"],
-        hint=f"{catalog.suggestion(name)}; `macfleet lab model` makes the small ones".lstrip("; "),
+        hint=f"{catalog.suggestion(name)} (the small ones are made by `macfleet lab model`)".strip(),
     )
 
 

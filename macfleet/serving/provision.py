@@ -199,7 +199,7 @@ def _failed(mac: Mac, change: Change, results: Sequence[Result], truths: Sequenc
 
 
 def _with_its_disk(mac: Mac, line: Connection, failure: MacfleetError) -> MacfleetError:
-    """The failure, and the full disk that is its likely cause: uv, Homebrew and macOS each say that in words of their own, or not at all."""
+    """The failure, and the full disk that is its likely cause: uv, Homebrew and macOS each say that in words of their own."""
     if isinstance(failure, CommandFailed):
         disk = DiskSpace()
         with suppress(MacfleetError):
