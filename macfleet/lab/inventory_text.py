@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,15 +39,15 @@ macs:
 
 
 def render_inventory(lab: LabDir, states: Sequence[State], hardware: Hardware, topology: str) -> str:
-    """The whole file. `topology` is that of the cables: mesh, ring or none."""
-    port, control_port = free_ports(2)
+    """The whole file. `topology` is that of the cables: mesh, ring or none. The ports behind the Macs' are the gateway's."""
+    port = max(state.ssh_port for state in states) + 1
     return TEMPLATE.format(
         user=states[0].user,
         wired_gib=states[0].memory_bytes * 7 // 8 // GIB,
         topology=topology,
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         port=port,
-        control_port=control_port,
+        control_port=port + 1,
         macs="\n".join(_mac(state, hardware, lab.mac(state.name).root) for state in states),
     )
 
@@ -57,18 +56,6 @@ def render_known_hosts(lab: LabDir, states: Sequence[State]) -> str:
     """A line per Mac, as `ssh-keyscan` would write it."""
     keys = {state.name: lab.mac(state.name).host_key.with_suffix(".pub").read_text().split()[:2] for state in states}
     return "".join(f"[{ADDRESS}]:{state.ssh_port} {' '.join(keys[state.name])}\n" for state in states)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, as the kernel gives them; all held until all are known, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((ADDRESS, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _mac(state: State, hardware: Hardware, root: Path) -> str:

@@ -19,7 +19,7 @@ from macfleet.inventory.hardware import Hardware
 from macfleet.lab.down import down, is_simulator
 from macfleet.lab.inventory_text import render_inventory, render_known_hosts
 from macfleet.lab.make import cabling, make_fleet
-from macfleet.lab.network import ADDRESS
+from macfleet.lab.network import ADDRESS, hold
 from macfleet.lab.paths import LabDir, MacDir
 from macfleet.lab.programs import install_programs
 from macfleet.lab.remote import LabError
@@ -60,6 +60,8 @@ def up(directory: Path, macs: int = 4, hardware: str = DEFAULT_HARDWARE, *, memo
         _must_agree(lab, kind, macs)
     stopped = [mac for mac in lab.macs() if not is_simulator(load_state(mac.state).simulator_pid, mac)]
     if stopped:
+        for mac in stopped:
+            _refuse_taken_port(mac)
         _start(lab, stopped)
         _write_inventory(lab, kind)
     return Up(lab, tuple(mac.name for mac in lab.macs()), was_up=not stopped, was_made=made)
@@ -86,6 +88,21 @@ def _must_agree(lab: LabDir, kind: Hardware, macs: int) -> None:
             f"{lab.path} already holds a rehearsal fleet of {len(there)} {there[0].hardware}",
             hint=f"`macfleet lab down --delete --dir {lab.path}` first, or name another --dir",
         )
+
+
+def _refuse_taken_port(mac: MacDir) -> None:
+    """The inventory, known_hosts and perhaps somebody's notes name the port, so the Mac does not take another one by itself."""
+    port = load_state(mac.state).ssh_port
+    try:
+        hold(port).close()
+    except OSError as error:
+        raise LabError(
+            f"{mac.name} cannot start: its port {port} is used by another program ({error.strerror})",
+            mac=mac.name,
+            truths=("no Mac was started; their disks are as they were",),
+            hint=f"end that program (`lsof -nP -iTCP:{port}` names it), or make a new fleet: `macfleet lab down --delete"
+            f" --dir {mac.lab.path}`, then `macfleet lab up`",
+        ) from error
 
 
 def _start(lab: LabDir, macs: Sequence[MacDir]) -> None:
@@ -145,11 +162,10 @@ def _socket_directory(longest_name: int) -> str:
 
 
 def _write_inventory(lab: LabDir, kind: Hardware) -> None:
-    """Written once, and again only when a Mac had to take another port: the operator may have added services."""
+    """Each written once: the operator may have added services, and pinned other keys."""
     states = [load_state(mac.state) for mac in lab.macs()]
-    known_hosts = render_known_hosts(lab, states)
-    if lab.inventory.exists() and lab.known_hosts.exists() and lab.known_hosts.read_text() == known_hosts:
-        return
-    topology = cabling(kind, [state.name for state in states])[0]
-    lab.known_hosts.write_text(known_hosts)
-    lab.inventory.write_text(render_inventory(lab, states, kind, topology))
+    if not lab.known_hosts.exists():
+        lab.known_hosts.write_text(render_known_hosts(lab, states))
+    if not lab.inventory.exists():
+        topology = cabling(kind, [state.name for state in states])[0]
+        lab.inventory.write_text(render_inventory(lab, states, kind, topology))
