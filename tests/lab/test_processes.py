@@ -12,7 +12,7 @@ from macfleet.lab.down import is_simulator
 from macfleet.lab.paths import MacDir
 from macfleet.lab.processes import Processes, command_line
 
-WAITS = "import sys; sys.stdin.read()"
+WAITS = "import sys; print(flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
@@ -21,12 +21,14 @@ def waiting():
     started = []
 
     def start(*words):
-        started.append(subprocess.Popen([sys.executable, "-c", WAITS, *words], stdin=subprocess.PIPE))
+        started.append(subprocess.Popen([sys.executable, "-c", WAITS, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        started[-1].stdout.read(1)  # it runs: between fork and exec it has no command line of its own
         return started[-1]
 
     yield start
     for process in started:
-        process.communicate()
+        with process:  # closes its pipes, which ends it, and waits
+            pass
 
 
 def test_a_command_line_is_the_program_with_its_arguments(waiting):
@@ -54,9 +56,11 @@ def test_a_simulator_is_known_by_its_mac_and_not_by_its_number(waiting, tmp_path
 async def listed(directory):
     processes = Processes(directory)
     processes.listen()
-    child = processes.spawn(["/bin/sh", "-c", "exec sleep 600"], env=dict(os.environ), cwd="/")
+    child = processes.spawn(["/bin/sh", "-c", "echo; exec sleep 600"], env=dict(os.environ), cwd="/", stdout=subprocess.PIPE)
+    child.popen.stdout.read(1)
     lines = dict(processes.list_all())
     await processes.end_all()
+    child.popen.stdout.close()
     return child.pid in lines
 
 
