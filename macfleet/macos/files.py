@@ -13,6 +13,10 @@ from macfleet.core.secret import Secret
 from macfleet.macos.answers import says, unparsable
 
 _ABSENT = "No such file or directory"
+# What could not be written whole does not stay: half a secret, or the last free megabyte of a full disk.
+WRITE = """umask 077
+trap 'rm -f "$1"; exit 1' HUP INT TERM
+cat > "$1" || { rm -f "$1"; exit 1; }"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def write_file(path: str, content: bytes | Secret, mode: int = 0o644, owner: str
     `owner` like "root:wheel". The content travels by stdin, so a Secret is in no argv.
     """
     neighbour = f"{path}.macfleet-new"
-    write = command("sh", "-c", 'umask 077 && cat > "$1"', "sh", neighbour, stdin=content, sudo=sudo, timeout_s=60)
+    write = command("sh", "-c", WRITE, "sh", neighbour, stdin=content, sudo=sudo, timeout_s=60)
     give = (command("chown", owner, neighbour, sudo=sudo, timeout_s=10),) if owner else ()
     return (
         write,

@@ -1,4 +1,7 @@
+import os
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -55,8 +58,8 @@ def test_a_secret_is_in_no_argument():
 def test_a_file_is_whole_before_it_has_its_name():
     commands = files.write_file("/etc/x y", b"1", owner="root:wheel", sudo=True)
 
-    assert [command.shell() for command in commands] == [
-        "sudo -n sh -c 'umask 077 && cat > \"$1\"' sh '/etc/x y.macfleet-new'",
+    assert [str(command) for command in commands] == [
+        "sudo -n sh -c 'umask 077 …' sh '/etc/x y.macfleet-new'",
         "sudo -n chmod 644 '/etc/x y.macfleet-new'",
         "sudo -n chown root:wheel '/etc/x y.macfleet-new'",
         "sudo -n mv -f '/etc/x y.macfleet-new' '/etc/x y'",
@@ -72,3 +75,33 @@ def test_these_commands_really_write(tmp_path):
     assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"hello\n", 0o640)
     assert (tmp_path / "d").stat().st_mode & 0o777 == 0o750
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a file", "d"]
+
+
+def test_what_cannot_be_written_whole_does_not_stay(tmp_path):
+    write, *_ = files.write_file(str(tmp_path / "a file"), b"x" * 9000)
+    full = ("sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *write.argv)
+
+    ended = subprocess.run(full, input=write.stdin, stderr=subprocess.DEVNULL, timeout=10, check=False)
+
+    assert ended.returncode != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_is_told_to_stop_leaves_nothing(tmp_path):
+    write, *_ = files.write_file(str(tmp_path / "a file"), b"")
+    writing = subprocess.Popen(write.argv, stdin=subprocess.PIPE, start_new_session=True)
+    writing.stdin.write(b"half")
+    writing.stdin.flush()
+    wait_until(lambda: [path.read_bytes() for path in tmp_path.iterdir()] == [b"half"])
+
+    os.killpg(writing.pid, signal.SIGTERM)
+    writing.communicate(timeout=10)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_until(condition, deadline_s=20.0):
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -11,13 +11,13 @@ from macfleet.core.result import Result
 from macfleet.core.secret import Secret
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Settings
+from macfleet.macos.files import WRITE
 from macfleet.macos.plutil import PREFERENCES
 from macfleet.modules.launchd import _ENTER, _LEAVE, _RUN
 from macfleet.modules.tailscale import _WITH_KEY_FILE
 
 MAC = Mac("studio-1", "10.0.0.1", "Mac16,9", 64 * 2**30, user="fleet", settings=Settings())
 PORTS = {1: "en2", 2: "en3", 3: "en4", 4: "en5"}
-_WRITE = 'umask 077 && cat > "$1"'
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class MemoryMac:
 
     def _sh(self, words, stdin, sudo):
         _, script, _zero, *rest = words
-        if script == _WRITE:
+        if script == WRITE:
             self.files[rest[0]] = Entry(stdin, "600", *self._who(sudo))
             return ""
         if script == _WITH_KEY_FILE:
