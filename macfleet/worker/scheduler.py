@@ -144,7 +144,10 @@ class Scheduler:
         chunk = prompt[position : min(position + self.chunk_tokens, len(prompt) - 1)]
         running.sent += len(chunk)
         running.chunks_in_flight += 1
-        if running.chunks_in_flight < self.chunks_ahead or running.sent == len(prompt) - 1:
+        if running.sent == len(prompt) - 1:
+            # The last token follows at once: whose prompt is read first gets its first token first, not when all are read.
+            self._turns.appendleft(running.slot)
+        elif running.chunks_in_flight < self.chunks_ahead:
             self._turns.append(running.slot)
         else:
             running.is_waiting_for_chunk = True

@@ -59,6 +59,19 @@ def test_a_long_prompt_and_running_answers_take_turns():
     assert [(step.kind, step.slot) for step in (turns.next_step(), turns.next_step())] == [(Kind.PREFILL, 2), (Kind.DECODE, 1)]
 
 
+def test_whose_prompt_is_read_first_gets_its_first_token_first():
+    turns = scheduler()
+    for name in "ab":
+        turns.submit(request(name, [1, 2, 3]))
+
+    assert [(step.kind, step.slot) for step in steps_until_idle(turns) if step.kind is not Kind.OPEN] == [
+        (Kind.PREFILL, 1),
+        (Kind.DECODE, 1),
+        (Kind.PREFILL, 2),
+        (Kind.DECODE, 2),
+    ]
+
+
 def test_every_request_has_its_own_turn_so_that_every_stage_has_work():
     turns = scheduler()
     for name in "abc":
