@@ -166,8 +166,8 @@ def free_port() -> int:
 
 async def measure(name: str, cores: int, endpoint: Endpoint, streams: int, tokens: int, deadline: float) -> Figures:
     """Alone first, then all streams at once; every stream has a prompt of its own, none is asked twice."""
-    async with httpx.AsyncClient(base_url=endpoint.url, timeout=max(10.0, deadline - time.monotonic())) as client:
-        await answering(client, endpoint.model, deadline)
+    async with asyncio.timeout(deadline - time.monotonic()), httpx.AsyncClient(base_url=endpoint.url, timeout=None) as client:
+        await answering(client, endpoint.model)
         single = await ask(client, endpoint.model, f"Write a long story about {TOPICS[0]}.", tokens)
         started = time.monotonic()
         prompts = [f"Tell me everything about {TOPICS[number % len(TOPICS)]}, part {number}." for number in range(streams)]
@@ -185,14 +185,12 @@ async def measure(name: str, cores: int, endpoint: Endpoint, streams: int, token
     )
 
 
-async def answering(client: httpx.AsyncClient, model: str, deadline: float) -> None:
+async def answering(client: httpx.AsyncClient, model: str) -> None:
     """Until the server has answered once, which also warms it."""
     while True:
         with contextlib.suppress(httpx.TransportError, httpx.HTTPStatusError):
             await ask(client, model, "Hello", 2)
             return
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{client.base_url} did not answer in time")
         await asyncio.sleep(0.2)
 
 
@@ -251,10 +249,11 @@ def run(options: argparse.Namespace) -> list[Figures]:
             try:
                 with start(Path(place)) as endpoint:
                     figures.append(asyncio.run(measure(name, count, endpoint, options.streams, options.tokens, deadline)))
-            except (SystemExit, httpx.HTTPError):
+            except (SystemExit, httpx.HTTPError, TimeoutError) as error:
                 for log in sorted(Path(place).glob("*.log")):
                     print(f"--- {log.name}\n{log.read_text()[-2000:]}", file=sys.stderr)
-                raise
+                late = f"not done within {options.seconds:g} s" if isinstance(error, TimeoutError) else str(error)
+                raise SystemExit(f"error: {name}: {late}") from error
     return figures
 
 
