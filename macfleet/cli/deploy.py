@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from macfleet.cli.output import Output
-    from macfleet.inventory.mac import Inventory, Mac
+    from macfleet.core.secret import Secret
+    from macfleet.inventory.mac import Inventory, Mac, Service
     from macfleet.serving.deploy import Deployment
     from macfleet.serving.gang import GangPlan
     from macfleet.serving.services import Deployed
@@ -92,6 +93,7 @@ def deploy(
         _answer_plan(session.output, plan)
         return
     deadline_s = _seconds(deadline)
+    key = None if dry_run else _key(session, service)  # a missing key is said before anything is read
     with session.fleet() as fleet:
         report = read_gang(fleet, gang)
         services, asked = read_services(fleet)
@@ -106,19 +108,18 @@ def deploy(
         for member in service.macs:
             if (error := asked.errors().get(member)) is not None:
                 raise error  # what runs there now is not known, so nothing may be put over it
-        deployment = _deploy(session, fleet, plan, report.values(), found, services, deadline_s)
+        deployment = _deploy(session, fleet, plan, report.values(), found, services, key, deadline_s)
     _answer(session.output, deployment, fleet_inventory.mac(deployment.deployed.head))
 
 
 def _deploy(
-    session: Session, fleet: Any, plan: GangPlan, facts: Any, model: Any, services: dict[str, Deployed], deadline_s: float | None
+    session: Session, fleet: Any, plan: GangPlan, facts: Any, model: Any, services: dict[str, Deployed], key: Secret | None,
+    deadline_s: float | None,
 ) -> Deployment:  # fmt: skip
     from macfleet.fleet.lock import fleet_lock
-    from macfleet.fleet.secrets import read_secret
     from macfleet.serving.deploy import deploy as run
 
     inventory, service = session.inventory, plan.service
-    key = read_secret(service.api_key, inventory.path.parent) if service.api_key else None
     concerned = {*service.macs, *(services[service.name].macs if service.name in services else ())}
     macs = [mac for mac in inventory.macs if mac.name in concerned]
     with fleet_lock(fleet, f"deploy {service.name}", macs):
@@ -132,6 +133,12 @@ def _deploy(
             raise
         session.journal.write("deployed", service=service.name, canary=deployment.passed.sentence, took_s=round(deployment.took_s, 1))
     return deployment
+
+
+def _key(session: Session, service: Service) -> Secret | None:
+    from macfleet.fleet.secrets import read_secret
+
+    return read_secret(service.api_key, session.inventory.path.parent) if service.api_key else None
 
 
 def _chosen(

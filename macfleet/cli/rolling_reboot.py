@@ -103,7 +103,7 @@ def _roll(
         considered = roll or roller.consider(macs, options, accepted)
         if considered.halt is not None:
             raise halted(considered.halt)
-        output.answer(f"{len(left)} Macs would be restarted")
+        output.answer(f"{_macs(left)} would be restarted")
         return
     if not session.consent(f"Restart {', '.join(left)}?", yes=yes):
         raise typer.Exit(1)
@@ -116,7 +116,11 @@ def _roll(
     except KeyboardInterrupt:
         session.journal.write("roll-interrupted")
         raise interrupted(file) from None
-    output.answer(f"{len(left)} Macs restarted, every one proved, in {format_duration(fleet.clock.monotonic() - began)}")
+    output.answer(f"{_macs(left)} restarted, every one proved, in {format_duration(fleet.clock.monotonic() - began)}")
+
+
+def _macs(names: list[str]) -> str:
+    return f"{len(names)} Mac{'' if len(names) == 1 else 's'}"
 
 
 def _say_plan(session: Session, left: list[str], services: dict[str, Deployed]) -> None:

@@ -64,6 +64,16 @@ def test_a_killed_worker_comes_back_and_the_next_request_is_answered(stage, clie
     assert "Paris" in "".join(ask(client))
 
 
+def test_a_frozen_worker_is_noticed_and_replaced_and_the_next_request_is_answered(stage, client):
+    middle = status_of(stage)["macs"][1]
+    stage.must("lab", "fault", "worker-frozen", middle["mac"])
+
+    eventually(lambda: not answers(base_url(stage)), "the gateway notices that a worker is silent", 15)
+    eventually(lambda: status_of(stage)["macs"][1]["worker"]["pid"] not in (middle["worker"]["pid"], None), "the watchdog replaces it")
+    eventually(lambda: answers(base_url(stage)), "the gang is complete again")
+    assert "Paris" in "".join(ask(client))
+
+
 def test_logs_are_shown_with_the_name_of_their_mac(stage):
     lines = stage.must("logs", SERVICE, "--lines", "3").stdout.splitlines()
 
