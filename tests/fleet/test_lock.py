@@ -95,7 +95,7 @@ def test_of_two_who_start_in_the_same_moment_exactly_one_goes_on(anna, ben):
         except LockHeld:
             refused.append(name)
 
-    threads = [threading.Thread(target=contend, args=pair) for pair in (("anna", anna), ("ben", ben))]
+    threads = [threading.Thread(target=contend, args=pair, daemon=True) for pair in (("anna", anna), ("ben", ben))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -311,7 +311,7 @@ def test_a_server_that_breaks_the_protocol_is_said(sshd):
                 peer.sendall(b"SSH-2.0-broken\r\n" + packet_without_content)
                 peer.recv(4096)
 
-        threading.Thread(target=greet).start()
+        threading.Thread(target=greet, daemon=True).start()
 
         error = open_fails(sshd, Unreachable, mac=replace(sshd.mac, port=server.getsockname()[1]))
 
@@ -361,7 +361,7 @@ def test_paramikos_own_log_does_not_reach_the_terminal(sshd, caplog, capfd, tmp_
 
 def test_a_mac_that_dies_in_the_middle_says_what_is_known(sshd, line, tmp_path):
     started = tmp_path / "started"
-    threading.Thread(target=lambda: (wait_until(started.exists, "the command runs"), sshd.kill_sessions())).start()
+    threading.Thread(target=lambda: (wait_until(started.exists, "the command runs"), sshd.kill_sessions()), daemon=True).start()
 
     with pytest.raises(ConnectionDropped) as raised:
         line.run([command("echo", "one"), command("sh", "-c", 'touch "$1"; sleep 300', "sh", str(started)), command("echo", "three")])
@@ -379,7 +379,9 @@ def test_a_mac_that_falls_silent_is_noticed(sshd, line, tmp_path):
     hasty = RemoteConnection(sshd.mac, line._line, quiet_s=0.2, patience_s=0.5)
     started = tmp_path / "started"
     frozen = []
-    freezer = threading.Thread(target=lambda: (wait_until(started.exists, "the command runs"), frozen.extend(sshd.freeze_sessions())))
+    freezer = threading.Thread(
+        target=lambda: (wait_until(started.exists, "the command runs"), frozen.extend(sshd.freeze_sessions())), daemon=True
+    )
     freezer.start()
 
     with pytest.raises(ConnectionDropped, match="the Mac has said nothing for 1 s"):
@@ -411,7 +413,7 @@ def test_a_login_shell_that_is_none_is_said(make_sshd):
 
 def test_aborting_stops_the_command_and_keeps_the_line(line, tmp_path):
     pid_file = tmp_path / "pid"
-    stopper = threading.Thread(target=lambda: (wait_until(pid_file.exists, "the command runs"), line.abort()))
+    stopper = threading.Thread(target=lambda: (wait_until(pid_file.exists, "the command runs"), line.abort()), daemon=True)
     stopper.start()
 
     with pytest.raises(ConnectionDropped):
@@ -483,7 +485,7 @@ def test_a_mac_that_dies_while_a_file_comes_in_keeps_the_old_one(sshd, line, tmp
     with big.open("wb") as file:
         file.truncate(4_000_000_000)
     arriving = sshd.root / "file.macfleet-new"
-    killer = threading.Thread(target=lambda: (wait_until(arriving.exists, "the file comes in"), sshd.kill_sessions()))
+    killer = threading.Thread(target=lambda: (wait_until(arriving.exists, "the file comes in"), sshd.kill_sessions()), daemon=True)
     killer.start()
 
     with pytest.raises(ConnectionDropped, match=r"dropped while .* was sent"):

@@ -225,7 +225,7 @@ class ThreadedWorker:
         self._computing = Computing(config)
         self._control = Control(config, self._computing.inbox.put)
         self._computing.start(self._control)
-        self._thread = threading.Thread(target=self._control.run, args=(self._computing.status, self._computing.is_alive))
+        self._thread = threading.Thread(target=self._control.run, args=(self._computing.status, self._computing.is_alive), daemon=True)
         self._thread.start()
 
     def end(self):

@@ -92,7 +92,7 @@ class Rig:
         )
         self.runner = Runner(settings, self.engine, self.link, self.inbox, self.said.put)
         self.error = None
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self):
         try:
