@@ -14,9 +14,9 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model
 
 from macfleet.core.errors import RequestError, WeightsBroken
+from macfleet.models.families import refuse_unproven
 from macfleet.weights.safetensors import PREFIX_BYTES, header_length, parse_header
 from macfleet.weights.stage import stage_name
-from macfleet.worker.mlx.families import refuse_unproven
 from macfleet.worker.mlx.split import Stage, find_inner
 
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
