@@ -151,8 +151,12 @@ def _before(service: str, device: str, want: str, exists: bool, facts: Facts) ->
     have = f"{info.ip}/{IPv4Network(f'0.0.0.0/{info.mask}').prefixlen}" if info.ip and info.mask else "no address"
     if info.method != "manual" or have != want:
         return f"{info.method} {have}"
-    in_force = {str(address) for interface in _known(facts[ifconfig.INTERFACES]) if interface.name == device for address in interface.ipv4}
-    return None if want in in_force else "not in force"
+    interface = next((known for known in _known(facts[ifconfig.INTERFACES]) if known.name == device), None)
+    if interface is None:
+        return "no interface"
+    # Without a Mac at the other end macOS keeps the address for later: a neighbour that lost its power is no difference here.
+    is_waiting = interface.is_active is False
+    return None if is_waiting or want in map(str, interface.ipv4) else "not in force"
 
 
 def _is_enabled(services: Sequence[networksetup.NetworkService], name: str) -> bool:

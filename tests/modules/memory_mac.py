@@ -280,9 +280,12 @@ class MemoryMac:
             return ""
         addresses = {service["device"]: service["ip"] for service in self.services.values() if "ip" in service}
         text = ""
-        for device in PORTS.values():
+        for number, device in PORTS.items():
+            is_active = number in self.peers
+            has_address = is_active and device in addresses
             text += f"{device}: flags=8863<UP> mtu 1500\n"
-            text += f"\tinet {addresses[device]} netmask 0xfffffffc broadcast 10.55.255.255\n" if device in addresses else ""
+            text += f"\tinet {addresses[device]} netmask 0xfffffffc broadcast 10.55.255.255\n" if has_address else ""
+            text += f"\tstatus: {'active' if is_active else 'inactive'}\n"
         members = "".join(f"\tmember: {member} flags=3<LEARNING,DISCOVER>\n" for member in self.members)
         return text + f"bridge0: flags=8863<UP> mtu 1500\n{members}"
 

@@ -75,6 +75,16 @@ def test_the_address_of_a_cable_that_is_merely_out_stays():
     assert plan(here, TASK).changes == ()
 
 
+def test_an_address_waits_for_a_neighbour_that_went_away_meanwhile():
+    here, around = cabled()
+    del here.peers[2]  # studio-2 was there when it was read, and has no power now
+
+    done, left = play(here, TASK, around=around)
+
+    assert done[-1] == "studio-1 Thunderbolt 2 (en3) no service → 10.55.0.5/30"
+    assert left.is_as_wanted
+
+
 def test_a_cable_to_a_silent_mac_is_said_and_stops_nothing():
     here, _ = cabled()
 
