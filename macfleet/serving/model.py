@@ -12,6 +12,7 @@ from macfleet.core.errors import MacfleetError, RequestError, WeightsBroken
 from macfleet.inventory.mac import Inventory, ModelSource
 from macfleet.models import catalog
 from macfleet.models.card import ModelCard
+from macfleet.models.families import refuse_unproven
 from macfleet.models.layout import Layout
 from macfleet.weights.index import INDEX_FILE, TensorIndex, read_index, weight_files
 from macfleet.weights.stage import ByteRange
@@ -65,8 +66,14 @@ Model = LocalModel | HubModel
 def find_model(name: str, inventory: Inventory, store: Path) -> Model:
     """The weights of that name: what the inventory says, else a directory in `store`, else the catalog's repository.
 
-    Raises RequestError with the near name, WeightsBroken for a directory that is incomplete.
+    Raises RequestError with the near name or for a family that cannot be split, WeightsBroken for a directory that is incomplete.
     """
+    model = _find(name, inventory, store)
+    refuse_unproven(model.card.family)
+    return model
+
+
+def _find(name: str, inventory: Inventory, store: Path) -> Model:
     source = next((source for source in inventory.models if source.name == name), ModelSource(name))
     if source.path is not None:
         return load_model(name, source.path)

@@ -149,6 +149,15 @@ def test_a_model_is_where_the_inventory_says_then_in_the_store_then_on_the_hub(d
         find_model("mine", inventory, store)
 
 
+def test_a_family_that_cannot_be_split_is_refused_before_anything_is_staged(directory, tmp_path):
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, "model_type": "bailing_moe_linear"}))
+    inventory = Inventory(tmp_path / "i.yaml", "t", (), models=(ModelSource("mine", directory),))
+
+    with pytest.raises(RequestError, match='the family "bailing_moe_linear" are not served'):
+        find_model("mine", inventory, tmp_path)
+
+
 def test_a_model_nobody_knows_is_refused_with_the_near_name(tmp_path):
     with pytest.raises(RequestError, match='there is no model "deepsek-v3"') as refused:
         find_model("deepsek-v3", Inventory(tmp_path / "i.yaml", "t", ()), tmp_path)
