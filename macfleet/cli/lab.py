@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from macfleet.cli import lab_model
 from macfleet.cli.output import Output, column_width
 from macfleet.cli.session import JsonOption, QuietOption
+from macfleet.core.words import count
 
 if TYPE_CHECKING:
     from macfleet.lab.up import Up
@@ -23,6 +25,11 @@ DirOption = Annotated[
         show_default=False,
         help="Where the rehearsal fleet lives; without it the folder of MACFLEET_INVENTORY, else `./macfleet-lab`",
     ),
+]
+
+# `up` makes a new one, so the inventory in use, which may be that of real Macs, says nothing about where.
+NewDirOption = Annotated[
+    Path, typer.Option("--dir", envvar="MACFLEET_LAB", help="Where the rehearsal fleet shall live, or lives if it was there before")
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Rehearse: simulated Macs behind a real SSH server, with faults to order.")
@@ -41,7 +48,7 @@ def _folder(directory: Path | None) -> Path:
 def up(
     macs: Annotated[int, typer.Option("--macs", min=1, max=32, help="How many Macs")] = 4,
     hardware: Annotated[str, typer.Option("--hardware", help="Their kind: a model identifier or an alias")] = "mac-studio-m3-ultra",
-    directory: DirOption = None,
+    directory: NewDirOption = Path("macfleet-lab"),
     as_shipped: Annotated[
         bool, typer.Option("--as-shipped", help="Out of the box: no cables, RDMA off, FileVault on, sudo with a password, no Homebrew")
     ] = False,
@@ -57,17 +64,17 @@ def up(
     from macfleet.lab.up import up as run
 
     output = Output(quiet=quiet)
-    done = run(directory or Path("macfleet-lab"), macs, hardware, as_shipped=as_shipped)
+    done = run(directory, macs, hardware, as_shipped=as_shipped)
     output.answer(_up_sentence(done))
-    output.next_step(f"export MACFLEET_INVENTORY={done.inventory}")
+    output.next_step(f"export MACFLEET_INVENTORY={shlex.quote(str(done.inventory))}")
     output.next_step("macfleet verify")
 
 
 def _up_sentence(done: Up) -> str:
-    count = f"{len(done.macs)} Mac{'s' if len(done.macs) > 1 else ''}"
+    macs = count(len(done.macs), "Mac")
     if done.was_up:
-        return f"{count} already up in {done.lab.path}"
-    return f"{count} {'made and' if done.was_made else 'of before'} started in {done.lab.path}"
+        return f"{macs} already up in {done.lab.path}"
+    return f"{macs} {'made and' if done.was_made else 'of before'} started in {done.lab.path}"
 
 
 @app.command("down")
@@ -83,9 +90,11 @@ def down(
     from macfleet.lab.down import down as run
 
     folder = _folder(directory)
+    was_there = folder.exists()
     stopped = run(folder, delete=delete)
-    said = f"{len(stopped)} Mac{'' if len(stopped) == 1 else 's'} stopped" if stopped else "nothing was running"
-    Output(quiet=quiet).answer(f"{said} in {folder.absolute()}{', all files removed' if delete else ''}")
+    said = f"{count(len(stopped), 'Mac')} stopped" if stopped else "nothing was running"
+    removed = ", all files removed" if was_there and not folder.exists() else ""
+    Output(quiet=quiet).answer(f"{said} in {folder.absolute()}{removed}")
 
 
 @app.command("status")
@@ -108,7 +117,8 @@ def _show(output: Output, report: dict[str, Any]) -> None:
     width = column_width([mac["mac"] for mac in report["macs"]])
     for mac in report["macs"]:
         state = "running" if mac["power"] == "on" else "down" if mac["power"] in ("off", "stopped") else mac["power"]
-        output.mac_line(mac["mac"], state, f"{mac['hardware']}  port {mac['ssh_port']}  {len(mac['processes'])} processes", width=width)
+        processes = count(len(mac["processes"]), "process", "processes")
+        output.mac_line(mac["mac"], state, f"{mac['hardware']}  port {mac['ssh_port']}  {processes}", width=width)
         for job in mac["jobs"]:
             output.answer(f"  job    {job['label']}  {job['state']}{'  pid ' + str(job['pid']) if job['pid'] else ''}")
         for name, detail in mac["faults"].items():

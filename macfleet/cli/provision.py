@@ -21,6 +21,7 @@ from macfleet.cli.session import (
     VerboseOption,
     YesOption,
 )
+from macfleet.core.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,11 +81,7 @@ def provision(
 
 def _question(report: Provision) -> str:
     changes, macs = sum(len(mac.changes) for mac in report.macs), sum(bool(mac.changes) for mac in report.macs)
-    return f"Make {_count(changes, 'change')} on {_count(macs, 'Mac')}?"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"Make {count(changes, 'change')} on {count(macs, 'Mac')}?"
 
 
 def _show(say: Callable[[str], None], report: Provision) -> None:
@@ -102,7 +99,7 @@ def _answer(output: Output, report: Provision, *, with_changes: bool) -> None:
         _show(output.answer, report)
     width = column_width([mac.mac for mac in report.macs])
     for mac in report.macs:
-        counted = _count(len(mac.changes), "change") if mac.changes else ""
+        counted = count(len(mac.changes), "change") if mac.changes else ""
         output.mac_line(mac.mac, mac.outcome, counted, width=width, duration_s=mac.duration_s)
         for task, reason in (*mac.notes, *mac.unknown):
             output.answer(f"  {task}: {reason}")

@@ -13,6 +13,7 @@ from macfleet.core.fact import Fact, Facts
 from macfleet.core.finding import Finding, Verdict
 from macfleet.core.outcome import Outcome
 from macfleet.core.units import format_duration
+from macfleet.core.words import count
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
 from macfleet.serving.checks import checks_of_this_controller
@@ -68,9 +69,9 @@ class Verification:
     def sentence(self) -> str:
         as_wanted = sum(mac.outcome == "ok" for mac in self.macs)
         unreachable = sum(mac.outcome == "unreachable" for mac in self.macs)
-        counts = f"{as_wanted} Macs as wanted, {len(self.macs) - as_wanted - unreachable} differ, {unreachable} unreachable"
+        counts = f"{count(as_wanted, 'Mac')} as wanted, {len(self.macs) - as_wanted - unreachable} differ, {unreachable} unreachable"
         broken = sum(not finding.verdict.is_as_wanted for finding in self.fleet)
-        fleet = f"; {broken} findings about the fleet" if broken else ""
+        fleet = f"; {count(broken, 'finding')} about the fleet" if broken else ""
         return f"{counts} in {format_duration(self.duration_s)}{fleet}"
 
     def as_json(self) -> dict[str, Any]:
