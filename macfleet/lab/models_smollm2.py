@@ -70,7 +70,8 @@ def convert(gguf: Path, directory: Path) -> None:
     from macfleet.lab.gguf import read_config, read_tensors, write_tokenizer
     from macfleet.lab.model_files import write_model
 
-    loaded, metadata = mx.load(str(gguf), return_metadata=True)
+    contents: Any = mx.load(str(gguf), return_metadata=True)  # mlx's stub has one type for all formats: a bare array is one
+    loaded, metadata = contents
     config: dict[str, Any] = read_config(metadata)
     write_model(directory, config, read_tensors(loaded, heads=config["num_attention_heads"], kv_heads=config["num_key_value_heads"]))
     write_tokenizer(directory, metadata, context_tokens=config["max_position_embeddings"])
