@@ -19,7 +19,7 @@ from macfleet.worker.zap import ZAP_DOMAIN, Doorkeeper
 _PING_MS = 1000
 _PING_TIMEOUT_MS = 3000
 # After a "not now" of the Doorkeeper nothing comes, and only this makes ZeroMQ try again.
-_HANDSHAKE_MS = 1000
+_HANDSHAKE_MS = 2000
 
 
 class TcpLink:
