@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from macfleet.inventory.hardware import Hardware
 from macfleet.lab.state import save_text
 
 
@@ -37,11 +38,21 @@ class Cable(BaseModel):
             return None
         return self.ends[1] if plug == self.ends[0] else self.ends[0]
 
+    def touches(self, mac: str) -> bool:
+        return mac in (end.mac for end in self.ends)
+
     def __str__(self) -> str:
         return f"{self.ends[0]} ↔ {self.ends[1]}"
 
 
 _CABLES = TypeAdapter(tuple[Cable, ...])
+
+
+def cabling(kind: Hardware, names: Sequence[str]) -> tuple[str, tuple[Cable, ...]]:
+    """A full mesh where the ports suffice, else a ring."""
+    if len(names) - 1 <= kind.thunderbolt_ports:
+        return "mesh", mesh(names)
+    return ("ring", ring(names)) if kind.thunderbolt_ports >= 2 else ("none", ())
 
 
 def mesh(macs: Sequence[str]) -> tuple[Cable, ...]:

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from macfleet.core.errors import RequestError
 from macfleet.core.near import did_you_mean
-from macfleet.inventory import hardware
 from macfleet.lab.cables import Cable, Plug, load_cables, save_cables
-from macfleet.lab.make import cabling
 from macfleet.lab.paths import MacDir
 from macfleet.lab.programs import install_homebrew, remove_homebrew
 from macfleet.lab.remote import ask
-from macfleet.lab.state import State, load_state
-from macfleet.lab.status import faults_of, find_lab
+from macfleet.lab.state import Power, State, load_state
+from macfleet.lab.status import faults_of, find_lab, missing_cables
 
 WORKERS = "dev.macfleet.*.worker"
 
@@ -126,9 +124,11 @@ def _inject_locked(mac: MacDir, options: FaultOptions) -> str:
 
 
 def _heal_locked(mac: MacDir) -> None:
+    """Also a Mac that stopped there by itself: FileVault is on and it has restarted."""
+    if load_state(mac.state).power is Power.LOCKED:
+        ask(mac, "unlock")
     detail = _forget(mac, "filevault-locked")
     if detail is not None:
-        ask(mac, "unlock")
         _change(mac, filevault="was on" in detail)
 
 
@@ -237,22 +237,14 @@ def _edit_cable(mac: MacDir, options: FaultOptions, **update: object) -> Cable:
 
 def _heal_cable_out(mac: MacDir) -> None:
     """Every cable that the fleet is planned with is in at this Mac, also where there never was one."""
-    kind = hardware.find(load_state(mac.state).hardware)
-    planned = cabling(kind, [each.name for each in mac.lab.macs()])[1] if kind else ()
-    there = load_cables(mac.lab.cables)
-    missing = [cable for cable in planned if _touches(cable, mac) and cable.ends not in [each.ends for each in there]]
-    save_cables(
-        [*(cable.model_copy(update={"is_in": True}) if _touches(cable, mac) else cable for cable in there), *missing], mac.lab.cables
-    )
+    cables = load_cables(mac.lab.cables)
+    there = [cable.model_copy(update={"is_in": True}) if cable.touches(mac.name) else cable for cable in cables]
+    save_cables([*there, *missing_cables(mac)], mac.lab.cables)
 
 
 def _heal_tb4_cable(mac: MacDir) -> None:
     cables = load_cables(mac.lab.cables)
-    save_cables([cable.model_copy(update={"speed_gb_s": 80}) if _touches(cable, mac) else cable for cable in cables], mac.lab.cables)
-
-
-def _touches(cable: Cable, mac: MacDir) -> bool:
-    return mac.name in (end.mac for end in cable.ends)
+    save_cables([cable.model_copy(update={"speed_gb_s": 80}) if cable.touches(mac.name) else cable for cable in cables], mac.lab.cables)
 
 
 # --- workers

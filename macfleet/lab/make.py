@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from macfleet.core.errors import RequestError
 from macfleet.inventory.hardware import Hardware
-from macfleet.lab.cables import Cable, mesh, ring, save_cables
+from macfleet.lab.cables import cabling, save_cables
 from macfleet.lab.factory import furnish, home_of, make_state
 from macfleet.lab.network import choose_ports
 from macfleet.lab.paths import LabDir
@@ -42,13 +42,6 @@ def make_fleet(lab: LabDir, kind: Hardware, names: Sequence[str], memory_gib: in
         else:
             install_homebrew(mac)
         save_state(state, mac.state)
-
-
-def cabling(kind: Hardware, names: Sequence[str]) -> tuple[str, tuple[Cable, ...]]:
-    """A full mesh where the ports suffice, else a ring."""
-    if len(names) - 1 <= kind.thunderbolt_ports:
-        return "mesh", mesh(names)
-    return ("ring", ring(names)) if kind.thunderbolt_ports >= 2 else ("none", ())
 
 
 def _make_key(path: Path) -> str:

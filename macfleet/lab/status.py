@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from macfleet.core.errors import RequestError
-from macfleet.lab.cables import load_cables
+from macfleet.inventory import hardware
+from macfleet.lab.cables import Cable, cabling, load_cables
 from macfleet.lab.down import is_simulator
 from macfleet.lab.network import ADDRESS
 from macfleet.lab.paths import LabDir, MacDir
 from macfleet.lab.remote import ask
-from macfleet.lab.state import load_state
+from macfleet.lab.state import Power, load_state
 
 
 def find_lab(directory: Path) -> LabDir:
@@ -42,12 +43,23 @@ def status(directory: Path) -> dict[str, Any]:
 
 def faults_of(mac: MacDir) -> dict[str, str]:
     """What is broken now; a cable counts for both its ends."""
-    broken = dict(load_state(mac.state).faults)
-    for cable in load_cables(mac.lab.cables):
-        if mac.name in (end.mac for end in cable.ends):
-            broken |= {} if cable.is_in else {"cable-out": str(cable)}
-            broken |= {} if cable.speed_gb_s >= 80 else {"tb4-cable": str(cable)}
-    return broken
+    state = load_state(mac.state)
+    there = [cable for cable in load_cables(mac.lab.cables) if cable.touches(mac.name)]
+    out = [str(cable) for cable in there if not cable.is_in]
+    out += [f"{cable} was never put in" for cable in missing_cables(mac)]
+    slow = [str(cable) for cable in there if cable.speed_gb_s < 80]
+    broken = dict(state.faults)
+    if state.power is Power.LOCKED:
+        broken.setdefault("filevault-locked", "has restarted and waits for the password of its disk")
+    return broken | {name: ", ".join(cables) for name, cables in (("cable-out", out), ("tb4-cable", slow)) if cables}
+
+
+def missing_cables(mac: MacDir) -> list[Cable]:
+    """Of this Mac, those that the fleet is planned with and that never were there: Macs as shipped have none."""
+    kind = hardware.find(load_state(mac.state).hardware)
+    planned = cabling(kind, [each.name for each in mac.lab.macs()])[1] if kind else ()
+    there = [cable.ends for cable in load_cables(mac.lab.cables)]
+    return [cable for cable in planned if cable.touches(mac.name) and cable.ends not in there]
 
 
 def _mac(mac: MacDir) -> dict[str, Any]:

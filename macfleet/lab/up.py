@@ -16,9 +16,10 @@ from macfleet.core.errors import RequestError
 from macfleet.core.near import did_you_mean
 from macfleet.inventory import hardware as catalog
 from macfleet.inventory.hardware import Hardware
+from macfleet.lab.cables import cabling
 from macfleet.lab.down import down, is_simulator
 from macfleet.lab.inventory_text import render_inventory, render_known_hosts
-from macfleet.lab.make import cabling, make_fleet
+from macfleet.lab.make import make_fleet
 from macfleet.lab.network import ADDRESS, hold
 from macfleet.lab.paths import LabDir, MacDir
 from macfleet.lab.programs import install_programs

@@ -1,8 +1,7 @@
 import pytest
 
 from macfleet.inventory import hardware
-from macfleet.lab.cables import Cable, Plug, load_cables, mesh, ring, save_cables
-from macfleet.lab.make import cabling
+from macfleet.lab.cables import Cable, Plug, cabling, load_cables, mesh, ring, save_cables
 
 
 def test_four_macs_are_meshed_as_apple_draws_it():

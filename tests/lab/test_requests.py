@@ -94,6 +94,9 @@ def test_a_cable_fault_counts_for_both_ends_and_is_healed_from_either(tmp_path):
 def test_cables_that_never_were_are_put_in_by_healing(tmp_path):
     make_macs(tmp_path, "studio-1", "studio-2", "studio-3", as_shipped=True)
     assert load_cables(LabDir(tmp_path).cables) == ()
+    assert faults_of(LabDir(tmp_path).mac("studio-2"))["cable-out"] == (
+        "studio-1 Thunderbolt 1 ↔ studio-2 Thunderbolt 1 was never put in, studio-2 Thunderbolt 2 ↔ studio-3 Thunderbolt 2 was never put in"
+    )
 
     find_fault("cable-out").heal(LabDir(tmp_path).mac("studio-1"))
 

@@ -14,10 +14,10 @@ from macfleet.lab.down import down
 from macfleet.lab.faults import FaultOptions, break_mac, heal
 from macfleet.lab.processes import find_marked
 from macfleet.lab.state import load_state
-from macfleet.lab.status import status
+from macfleet.lab.status import faults_of, status
 from macfleet.lab.up import up
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = [pytest.mark.rehearsal, pytest.mark.openssh]
 
 
 class Shell:
@@ -169,6 +169,20 @@ def test_a_locked_mac_shows_its_banner_takes_no_key_and_boots_when_healed(shell)
     assert ended.returncode == 255
     assert "This system is locked." in ended.stderr
 
+    heal(shell.lab.path)
+    assert shell.says("fdesetup status") == "FileVault is Off."
+
+
+def test_a_mac_that_stopped_at_its_locked_disk_by_itself_is_seen_and_healed(shell):
+    break_mac(shell.lab.path, "filevault-on", "studio-1")
+    shell.run("sudo -n reboot")
+    until(lambda: "filevault-locked" in faults_of(shell.mac))
+
+    assert heal(shell.lab.path, ["filevault-locked"]) == (
+        "studio-1: filevault-locked, has restarted and waits for the password of its disk",
+    )
+
+    assert shell.says("fdesetup status") == "FileVault is On."
     heal(shell.lab.path)
     assert shell.says("fdesetup status") == "FileVault is Off."
 
