@@ -123,7 +123,7 @@ def test_a_known_hosts_that_cannot_be_read_is_a_wrong_request(tmp_path):
         look(inventory, inventory.macs, scan=lambda mac: KEY)
 
 
-@pytest.mark.rehearsal  # needs OpenSSH
+@pytest.mark.openssh
 def test_what_was_written_openssh_finds_and_what_openssh_hashed_is_found(tmp_path):
     inventory = inventory_in(tmp_path)
     path = write(inventory, look(inventory, inventory.macs, scan=lambda mac: KEY).values().values())
@@ -136,7 +136,7 @@ def test_what_was_written_openssh_finds_and_what_openssh_hashed_is_found(tmp_pat
     assert pinned_keys(path.read_text(), "[10.0.0.2]:2222") == (KEY,)
 
 
-@pytest.mark.rehearsal  # needs OpenSSH
+@pytest.mark.openssh
 def test_the_key_that_a_server_shows_is_its_own_and_once_pinned_it_is_trusted(sshd):
     own = HostKey(*sshd.host_key.with_suffix(".pub").read_text().split()[:2])
     sshd.known_hosts.unlink()
@@ -149,7 +149,7 @@ def test_the_key_that_a_server_shows_is_its_own_and_once_pinned_it_is_trusted(ss
     assert (pin.shown, pin.state, again.state) == (own, PinState.NEW, PinState.SAME)
 
 
-@pytest.mark.rehearsal  # needs OpenSSH
+@pytest.mark.openssh
 def test_a_server_whose_key_changed_is_seen_as_changed(sshd):
     inventory = Inventory(sshd.directory / "inventory.yaml", "shelf", (sshd.mac,), ssh=sshd.ssh)
     sshd.known_hosts.write_text(f"[127.0.0.1]:{sshd.port} {KEY.type} {KEY.base64}\n")

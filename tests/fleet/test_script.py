@@ -223,7 +223,10 @@ while pid > 1:  # itself and everything above it; other processes of the machine
         pid = int(subprocess.run(["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True).stdout or 0)
     else:
         about = pathlib.Path("/proc") / str(pid)
-        seen += (about / "cmdline").read_bytes() + (about / "environ").read_bytes()
+        try:
+            seen += (about / "cmdline").read_bytes() + (about / "environ").read_bytes()
+        except PermissionError:
+            break  # somebody else's: it is above the test itself
         pid = int((about / "stat").read_text().rpartition(")")[2].split()[1])
 pathlib.Path(sys.argv[1]).write_bytes(seen)
 sys.stdout.write(sys.stdin.read())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = [pytest.mark.rehearsal, pytest.mark.openssh]
 
 BENCHMARK = Path(__file__).parent.parent.parent / "benchmarks/fleet.py"
 
