@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -71,7 +71,10 @@ class Fleet:
             desk.close()
 
     def each(self, work: Callable[[Mac, Connection], T], *, macs: Sequence[Mac] | None = None, doing: str = "") -> Report[T]:
-        """`work` on every Mac side by side; a MacfleetError becomes the Mac's Outcome, any other exception is a bug and is raised."""
+        """`work` on every Mac side by side; a MacfleetError becomes the Mac's Outcome, any other exception is a bug and is raised.
+
+        Raised as well: a RequestError of the connections themselves. A key file that is not there is no Mac's fault.
+        """
         chosen = self.macs if macs is None else tuple(macs)
         finished: queue.SimpleQueue[Outcome[T] | BaseException] = queue.SimpleQueue()
         threads = [
@@ -107,6 +110,15 @@ class Fleet:
         """Whether somebody waits for this Mac to take a connection, which nothing can hurry."""
         return self._desks[mac.name].is_dialling
 
+    @contextlib.contextmanager
+    def awaiting(self, who: str, doing: str) -> Iterator[None]:
+        """The observer hears that `who` (a service, a Mac that is away) is waited for, where `each` has nothing to run."""
+        self._observe(lambda observer: observer.started(who, doing))
+        try:
+            yield
+        finally:
+            self._observe(lambda observer: observer.finished(who, Outcome(who)))
+
     def forget(self, mac: Mac) -> None:
         """Drop the connection, or the memory that there is none: after a reboot, or before another attempt."""
         self._desks[mac.name].forget()
@@ -123,15 +135,25 @@ class Fleet:
         start = self.clock.monotonic()
         try:
             self._observe(lambda observer: observer.started(mac.name, doing))
-            try:
-                outcome = Outcome(mac.name, value=work(mac, self.connection(mac)), duration_s=self.clock.monotonic() - start)
-            except MacfleetError as error:
-                error.mac = error.mac or mac.name
-                outcome = Outcome[T](mac.name, error=error, duration_s=self.clock.monotonic() - start)
+            outcome = self._outcome(mac, work, start)
             self._observe(lambda observer: observer.finished(mac.name, outcome))
             finished.put(outcome)
         except BaseException as bug:
             finished.put(bug)
+
+    def _outcome(self, mac: Mac, work: Callable[[Mac, Connection], T], start: float) -> Outcome[T]:
+        failure: MacfleetError
+        try:
+            connection = self.connection(mac)  # a RequestError of this is raised: no Mac's fault
+        except Unreachable as error:
+            failure = error
+        else:
+            try:
+                return Outcome(mac.name, value=work(mac, connection), duration_s=self.clock.monotonic() - start)
+            except MacfleetError as error:
+                failure = error
+        failure.mac = failure.mac or mac.name
+        return Outcome[T](mac.name, error=failure, duration_s=self.clock.monotonic() - start)
 
     def _hearing(self, mac: Mac) -> Callable[[Result], None]:
         return lambda result: self._observe(lambda observer: observer.result(mac.name, result))

@@ -138,6 +138,16 @@ def test_an_observer_hears_everything(inventory):
     assert watcher.heard == [("started", "studio-1", "greeting"), ("result", "studio-1", "hello\n"), ("finished", "studio-1", True)]
 
 
+def test_an_observer_hears_of_a_wait_in_which_nothing_runs(inventory):
+    watcher = Watcher()
+
+    with Fleet(inventory, inventory.macs, observer=watcher) as fleet, fleet.awaiting("chat", "answering the canary"):
+        heard = list(watcher.heard)
+
+    assert heard == [("started", "chat", "answering the canary")]
+    assert watcher.heard[1:] == [("finished", "chat", True)]
+
+
 def test_sudo_that_asks_for_a_password_is_one_clear_error(servers, inventory):
     servers[0].program("sudo", "echo 'sudo: a password is required' >&2; exit 1")
 
@@ -224,14 +234,24 @@ def test_a_bug_in_the_work_is_raised_when_all_are_done(offline):
     assert not connection.is_open
 
 
-def test_a_wrong_request_is_the_macs_outcome_with_its_name(offline):
-    def refuse(mac, ssh, on_result):
-        raise RequestError("the SSH key is not there")
+def test_a_wrong_request_for_one_mac_is_its_outcome_with_its_name(offline):
+    def refuse(mac, connection):
+        raise RequestError("the inventory names no auth key")
 
-    with Fleet(offline, offline.macs, connect=refuse) as fleet:
-        error = fleet.read(lambda mac: [NUMBERS])["studio-1"].error
+    with Fleet(offline, offline.macs, connect=lambda mac, ssh, on_result: Scripted()) as fleet:
+        error = fleet.each(refuse)["studio-1"].error
 
-    assert str(error) == "studio-1: the SSH key is not there"
+    assert str(error) == "studio-1: the inventory names no auth key"
+
+
+def test_a_key_that_is_not_there_is_the_fault_of_the_request_and_of_no_mac(offline):
+    def no_key(mac, ssh, on_result):
+        raise RequestError("the SSH key x does not exist")
+
+    with Fleet(offline, offline.macs, connect=no_key) as fleet, pytest.raises(RequestError) as raised:
+        fleet.read(lambda mac: [NUMBERS])
+
+    assert str(raised.value) == "the SSH key x does not exist"
 
 
 def test_an_error_may_be_unreachable_in_one_phase_only(offline):
