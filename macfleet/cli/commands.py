@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command("logs")(logs.logs)
     app.command("stop")(stop.stop)
     app.command("rolling-reboot")(rolling_reboot.rolling_reboot)
-    app.command("exec")(exec_.exec_)
+    app.command("exec", context_settings={"allow_interspersed_args": False})(exec_.exec_)  # `exec ls -l`: -l is for ls
     app.command("facts")(facts.facts)
     app.add_typer(inventory.app, name="inventory")
     app.add_typer(lock.app, name="lock")

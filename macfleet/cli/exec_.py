@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def exec_(
-    words: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The program and its arguments, behind `--`")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="The program and its arguments; all of macfleet's own options stand before it")
+    ],
     inventory: InventoryOption = None,
     mac: MacOption = None,
     group: GroupOption = None,

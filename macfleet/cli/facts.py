@@ -60,9 +60,7 @@ def facts(
         session.output.json({"schema": 1, "macs": macs, "summary": {"macs": len(macs), "unreachable": len(report.errors())}})
     else:
         for name, values in report.values().items():
-            session.output.answer(name)
-            for fact, value in as_values(values).items():
-                session.output.answer(f"  {fact}: {value}")
+            session.output.answer(as_text(name, as_values(values)))
         for error in report.errors().values():
             session.output.error(error)
     raise typer.Exit(0 if report.ok else 3)
@@ -73,13 +71,30 @@ def as_values(facts: Facts) -> dict[str, Any]:
     return {fact.name: as_plain(value) for fact, value in sorted(facts.items(), key=lambda item: item[0].name)}
 
 
+def as_text(mac: str, values: dict[str, Any]) -> str:
+    """One Mac's facts as YAML, which is read more easily than JSON: one line for a small thing, text as it stands."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump({mac: values}, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=160).rstrip("\n")
+
+
 def as_plain(value: Any) -> Any:
     """Dataclasses, tuples and sets as what JSON knows."""
     from macfleet.core.fact import Unknown
+    from macfleet.macos.files import FileState
 
     match value:
         case Unknown(reason=reason):
             return {"unknown": reason}
+        case FileState():
+            return {**asdict(value), "mode": f"{value.mode:o}"}
         case dict():
             return {str(key): as_plain(item) for key, item in value.items()}
         case list() | tuple():

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 
 def near(name: str, choices: Iterable[str]) -> str | None:
-    """The one of `choices` that looks most like `name`, or None when nothing looks like it."""
+    """The one of `choices` that `name` is the beginning of, else the one that looks most like it; None when nothing does."""
     from difflib import get_close_matches  # only mistakes pay for it
 
     lowered = {choice.lower(): choice for choice in choices}
-    found = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    begun = [choice for choice in lowered if len(name) > 2 and choice.startswith(name.lower())]
+    found = begun or get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return lowered[found[0]] if found else None
 
 

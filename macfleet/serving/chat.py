@@ -46,5 +46,5 @@ def _wait(fleet: Fleet, name: str, gateway: Gateway, wait_s: float, say: Say) ->
     while not (health := gateway.health()).is_ready and fleet.clock.monotonic() < deadline:
         if health.sentence() != last:
             last = health.sentence()
-            say(f"{name}: {last}; waiting, at most {format_duration(wait_s)}")
+            say(f"{name}: {last}; asking again, for at most {format_duration(wait_s)}")
         fleet.clock.sleep(_POLL_S)

@@ -43,6 +43,8 @@ class Health:
         return next((worker for worker in self.workers if worker.get("mac") == mac), None)
 
     def sentence(self) -> str:
+        if self.reason.startswith(self.state):  # "waiting", "waiting for the worker on studio-2"
+            return self.reason
         return f"{self.state}: {self.reason}" if self.reason else self.state
 
 

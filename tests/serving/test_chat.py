@@ -36,7 +36,7 @@ def test_a_service_that_is_coming_back_is_waited_for_and_the_wait_is_said(fleet,
         stub.state = "ready"
 
     assert list(chat(fleet, deployed(), Question("?"), wait_s=30, say=say)) == ["Par", "is"]
-    assert said == ["chat: assembling; waiting, at most 30 s"]
+    assert said == ["chat: assembling; asking again, for at most 30 s"]
 
 
 def test_a_service_that_stays_away_is_asked_at_the_end_and_gives_its_own_reason(fleet, stub):

@@ -1,0 +1,28 @@
+"""How facts are shown."""
+
+import json
+
+import yaml
+
+from macfleet.cli.facts import as_plain, as_text
+from macfleet.core.fact import Unknown
+from macfleet.macos.files import FileState
+from macfleet.macos.sw_vers import Version
+
+VALUES = {
+    "file /etc/x": as_plain(FileState(0o644, "root", "wheel", 3, "ab")),
+    "macos-version": as_plain(Version("macOS", "26.5", "25F71")),
+    "text of /etc/x": "one\n\ttwo",
+    "rdma-ports": as_plain(Unknown("ibv_devinfo did not end")),
+}
+
+
+def test_a_files_mode_is_written_as_everybody_writes_it():
+    assert VALUES["file /etc/x"]["mode"] == "644"
+
+
+def test_for_a_person_facts_are_yaml_and_say_the_same_as_the_json():
+    text = as_text("studio-1", VALUES)
+
+    assert yaml.safe_load(text) == {"studio-1": json.loads(json.dumps(VALUES))}
+    assert "  macos-version: {product: macOS, version: '26.5', build: 25F71}\n" in text
