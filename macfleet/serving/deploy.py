@@ -13,7 +13,7 @@ from typing import TypeVar
 import zmq
 
 from macfleet.core.data import data_path
-from macfleet.core.errors import MacfleetError, RequestError, ServiceFailed
+from macfleet.core.errors import Interrupted, MacfleetError, RequestError, ServiceFailed
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.outcome import Report
 from macfleet.core.secret import Secret
@@ -40,6 +40,7 @@ from macfleet.serving.stop import stop_service
 T = TypeVar("T")
 Say = Callable[[str], None]
 
+_AGAIN = "run the same command again; weights that are there and true are not sent twice"
 _START_S = 180.0  # Python, mlx and the gang finding each other, on a busy Mac
 _LOAD_BYTES_PER_S = 1e9  # a slow SSD, cold
 
@@ -68,16 +69,23 @@ def deploy(
     """Carry out `plan`. The caller holds the fleet lock; `services` are those deployed now, by name.
 
     Weights are staged while an older deployment of the same service still answers; then it is stopped and the new one
-    started. When that fails, the new jobs are booted out again: the error says what was left and what is gone.
+    started. When that fails, the new jobs are booted out again: the error says what was left and what is gone. After Ctrl-C
+    the same is done, and said by Interrupted.
     """
     began = fleet.clock.monotonic()
     gang = make_gang(fleet.inventory, plan, facts, model.name, key)
     deployed = describe(gang, plan, fleet.clock.now())
     old = services.get(plan.service.name)
-    _refuse_taken_ports(fleet, gang, old)
-    staged = _stage(fleet, gang, model, say)
+    try:
+        _refuse_taken_ports(fleet, gang, old)
+        staged = _stage(fleet, gang, model, say)
+    except KeyboardInterrupt:
+        raise _interrupted(deployed, [f"the deployment of {old.deployed_at} still answers"] if old else []) from None
     if old is not None:
-        _replace(fleet, old, say)
+        try:
+            _replace(fleet, old, say)
+        except KeyboardInterrupt:
+            raise _interrupted(deployed, [f"the deployment of {old.deployed_at} is ended, or half ended"]) from None
     passed = _start_or_clear(fleet, gang, deployed, old, deadline_s or _start_deadline_s(gang), say)
     _prune(fleet, gang, services)
     return Deployment(
@@ -206,7 +214,11 @@ def _start_or_clear(fleet: Fleet, gang: Gang, deployed: Deployed, old: Deployed 
     try:
         return _start(fleet, gang, deployed, deadline_s, say)
     except MacfleetError as error:
-        raise _cleared(fleet, deployed, old, error, say) from error
+        truths = (*error.truths, *_clear(fleet, deployed, old, say))
+        raise ServiceFailed(f"{deployed.name} was not deployed: {error}", truths=truths, hint=error.hint) from error
+    except KeyboardInterrupt:
+        truths = tuple(_clear(fleet, deployed, old, say))
+        raise Interrupted(f"the deployment of {deployed.name} was interrupted", truths=truths, hint=_AGAIN) from None
     except BaseException:
         with suppress(MacfleetError):
             stop_service(fleet, deployed, say)
@@ -252,9 +264,9 @@ def _keep(fleet: Fleet, head: Mac, gang: Gang, deployed: Deployed) -> None:
     )
 
 
-def _cleared(fleet: Fleet, deployed: Deployed, old: Deployed | None, error: MacfleetError, say: Say) -> ServiceFailed:
-    """The error, with what was done about it and what is true now."""
-    truths = list(error.truths)
+def _clear(fleet: Fleet, deployed: Deployed, old: Deployed | None, say: Say) -> list[str]:
+    """Nothing of it is left running; what was done and what is true now, one sentence each."""
+    truths = []
     try:
         report = stop_service(fleet, deployed, say)
         cleared, stuck = list(report.values()), report.errors()
@@ -265,8 +277,13 @@ def _cleared(fleet: Fleet, deployed: Deployed, old: Deployed | None, error: Macf
         truths.append(f"it could not be cleared: {problem}; `macfleet stop {deployed.name}` tries again")
     if old is not None:
         truths.append(f"the deployment of {old.deployed_at} was ended before and does not run any more")
-    where = f"{error.mac}: " if error.mac and error.mac not in error.what else ""
-    return ServiceFailed(f"{deployed.name} was not deployed: {where}{error.what}", truths=truths, hint=error.hint)
+    return truths
+
+
+def _interrupted(deployed: Deployed, truths: Sequence[str]) -> Interrupted:
+    """Before any of its jobs was started."""
+    truths = (f"no job of the new deployment was started on {', '.join(deployed.macs)}", *truths)
+    return Interrupted(f"the deployment of {deployed.name} was interrupted", truths=truths, hint=_AGAIN)
 
 
 def _all(report: Report[T]) -> Sequence[T]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from macfleet.core.errors import MacfleetError, PlacementRefused, RequestError, ServiceFailed
+from macfleet.core.errors import Interrupted, MacfleetError, PlacementRefused, RequestError, ServiceFailed
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.paths import MacPaths
 from macfleet.core.result import Result
@@ -153,10 +153,43 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running(fleet, model, stub):
         if "asking the canary" in text:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted) as interrupted:
         run(fleet, model, say=interrupt)
 
     assert all(mac.jobs == {} for mac in fleet.small.values())
+    assert interrupted.value.exit_code == 130
+    assert any("booted out and its secrets removed on studio-1, studio-2" in truth for truth in interrupted.value.truths)
+    assert run(fleet, model).passed
+
+
+def test_ctrl_c_while_weights_are_sent_leaves_the_older_deployment_alone(fleet, model):
+    services = {"chat": run(fleet, model).deployed}
+    running = {name: dict(mac.jobs) for name, mac in fleet.small.items()}
+
+    def interrupt(text):
+        if text.startswith("staging"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as interrupted:
+        run(fleet, model, services=services, say=interrupt)
+
+    assert {name: mac.jobs for name, mac in fleet.small.items()} == running
+    assert interrupted.value.truths[0] == "no job of the new deployment was started on studio-1, studio-2"
+    assert interrupted.value.truths[1].endswith("still answers")
+
+
+def test_ctrl_c_while_the_older_deployment_is_ended_says_so(fleet, model):
+    services = {"chat": run(fleet, model).deployed}
+
+    def interrupt(text):
+        if "finishes its answers" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as interrupted:
+        run(fleet, model, services=services, say=interrupt)
+
+    assert interrupted.value.truths[1].endswith("is ended, or half ended")
+    assert run(fleet, model, services=services).passed
 
 
 def test_a_mac_that_cannot_be_cleared_is_named(fleet, model, stub):
