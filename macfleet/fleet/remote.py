@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from macfleet.core.command import Command, command
-from macfleet.core.errors import CommandFailed, ConnectionDropped
+from macfleet.core.errors import CommandFailed, ConnectionDropped, MacfleetError
 from macfleet.core.result import Result
 from macfleet.fleet.exchange import QUIET_S, Channel, Incomplete, converse, has_ended, read_some, send
 from macfleet.fleet.lines import Lines
@@ -23,6 +23,7 @@ from macfleet.inventory.mac import Mac
 PATIENCE_S = 20.0  # how long a silent Mac may take to answer "are you there"
 STALL_S = 60.0  # how long the Mac may take not one more byte
 CHUNK = 1 << 18
+NEW = ".macfleet-new"  # behind the name of a file that is still on its way
 DIGEST_S = 3600.0  # half a terabyte at the speed of the slowest SSD
 
 OnResult = Callable[[Result], None]
@@ -79,7 +80,7 @@ class RemoteConnection:
     def put(
         self, source: bytes | Path | Iterable[bytes], path: str, *, mode: int = 0o644, owner: str | None = None, sudo: bool = False
     ) -> None:
-        temporary = f"{path}.macfleet-new"
+        temporary = f"{path}{NEW}"
         try:
             sent = self._stream(source, temporary, sudo=sudo)
             arrived = self._ok(
@@ -90,8 +91,10 @@ class RemoteConnection:
             if arrived != sent:
                 raise self._damaged(path, sent, arrived)
             self._ok(command("mv", "-f", temporary, path, sudo=sudo))
-        except CommandFailed:
-            self.run([command("rm", "-f", temporary, sudo=sudo)])
+        except BaseException:  # also Ctrl-C, also a source that could not be read to its end
+            if self.is_open:
+                with contextlib.suppress(MacfleetError):  # the reason is worth more than what is left
+                    self.run([command("rm", "-f", temporary, sudo=sudo)])
             raise
 
     def get(self, path: str, *, sudo: bool = False) -> bytes:
@@ -215,9 +218,9 @@ class RemoteConnection:
                         break
                 status, stderr = self._end_of(channel)
         except (OSError, EOFError) as error:
-            raise self._lost(f"the connection dropped while {path} was sent", str(error), [f"{path} is as it was"]) from error
+            raise self._lost(*_while_sent(path, str(error))) from error
         if status == -1:
-            raise self._lost(f"the connection dropped while {path} was sent", "", [f"{path} is as it was"])
+            raise self._lost(*_while_sent(path, ""))
         if status != 0:
             raise CommandFailed(Result(write, status, stderr=stderr.decode(errors="replace")).failure(), mac=self.mac.name)
         return digest.hexdigest()
@@ -267,6 +270,11 @@ class RemoteConnection:
         if not answered.wait(self._patience_s):
             self._line.close()
             raise OSError(f"the Mac has said nothing for {self._quiet_s + self._patience_s:.0f} s")
+
+
+def _while_sent(temporary: str, why: str) -> tuple[str, str, list[str]]:
+    path = temporary.removesuffix(NEW)
+    return f"the connection dropped while {path} was sent", why, [f"{path} is as it was"]
 
 
 def _chunks(source: bytes | Path | Iterable[bytes]) -> Iterator[bytes]:

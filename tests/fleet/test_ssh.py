@@ -1,6 +1,7 @@
 """Connections against a real OpenSSH server."""
 
 import hashlib
+import itertools
 import logging
 import os
 import socket
@@ -25,6 +26,7 @@ from macfleet.core.errors import (
     HostKeyUnknown,
     RequestError,
     Unreachable,
+    WeightsBroken,
 )
 from macfleet.core.secret import Secret
 from macfleet.fleet.remote import RemoteConnection
@@ -493,6 +495,34 @@ def test_a_mac_that_dies_while_a_file_comes_in_keeps_the_old_one(sshd, line, tmp
 
     killer.join()
     assert target.read_text() == "old"
+
+
+def test_a_file_that_is_aborted_on_its_way_leaves_the_old_one_and_nothing_else(sshd, line, tmp_path):
+    target = sshd.root / "file"
+    target.write_text("old")
+    arriving = sshd.root / "file.macfleet-new"
+    stopper = threading.Thread(target=lambda: (wait_until(arriving.exists, "the file comes in"), line.abort()), daemon=True)
+    stopper.start()
+
+    with pytest.raises(ConnectionDropped, match=r"dropped while \S*/file was sent"):
+        line.put(itertools.repeat(bytes(1 << 16)), str(target))
+
+    stopper.join()
+    assert target.read_text() == "old"
+    wait_until(lambda: [path.name for path in sshd.root.iterdir()] == ["file"], "nothing else is left")
+
+
+def test_a_source_that_ends_in_an_error_leaves_the_old_file_and_nothing_else(sshd, line):
+    def broken():
+        yield b"half"
+        raise WeightsBroken("it became shorter while it was read")
+
+    (sshd.root / "file").write_text("old")
+
+    with pytest.raises(WeightsBroken):
+        line.put(broken(), f"{sshd.root}/file")
+
+    assert [(path.name, path.read_text()) for path in sshd.root.iterdir()] == [("file", "old")]
 
 
 def test_a_file_that_is_not_there_cannot_be_got(sshd, line):
