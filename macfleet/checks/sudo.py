@@ -26,6 +26,4 @@ class Sudo:
             return [findings.unknown(self, passwordless, want)]
         if passwordless:
             return [findings.ok(self, want, want)]
-        user = mac.user or "USER"
-        hint = f"on the Mac: `sudo visudo -f /etc/sudoers.d/macfleet`, and write `{user} ALL=(ALL) NOPASSWD: ALL`"
-        return [findings.fail(self, "sudo asks for a password", want, hint)]
+        return [findings.fail(self, "sudo asks for a password", want, sudo.how_to_allow(mac.user))]

@@ -101,7 +101,7 @@ def _answer(output: Output, report: Provision, *, with_changes: bool) -> None:
     for mac in report.macs:
         counted = count(len(mac.changes), "change") if mac.changes else ""
         output.mac_line(mac.mac, mac.outcome, counted, width=width, duration_s=mac.duration_s)
-        for task, reason in (*mac.notes, *mac.unknown):
+        for task, reason in (*mac.notes, *(mac.unknown if mac.error is None else ())):  # the error says it too
             output.answer(f"  {task}: {reason}")
     output.answer(report.sentence())
     for mac in report.macs:

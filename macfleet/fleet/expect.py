@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from macfleet.core.errors import CommandFailed
 from macfleet.core.result import Result
 from macfleet.inventory.mac import Mac
+from macfleet.macos.sudo import how_to_allow
 
 
 def expect_ok(mac: Mac, results: Sequence[Result]) -> None:
@@ -23,7 +24,7 @@ def _failed(mac: Mac, result: Result, done: Sequence[str]) -> CommandFailed:
             f"sudo asks for a password on {mac.name}, and nobody is there to type it",
             mac=mac.name,
             truths=[*done, f"`{result.command}` was not run"],
-            hint=f"on the Mac: `sudo visudo -f /etc/sudoers.d/macfleet`, and write `{mac.user or 'USER'} ALL=(ALL) NOPASSWD: ALL`",
+            hint=how_to_allow(mac.user),
         )
     hint = "make room on the Mac's disk: `df -h /System/Volumes/Data` shows it" if "No space left on device" in result.stderr else None
     return CommandFailed(result.failure(), mac=mac.name, truths=done, hint=hint)

@@ -16,4 +16,9 @@ def _understand(results: Sequence[Result]) -> bool | Unknown:
     return results[0].ok
 
 
+def how_to_allow(user: str | None) -> str:
+    """The line to type on the Mac, once. In double quotes: without a name it is whoever types it."""
+    return f'on the Mac, once: echo "{user or "$USER"} ALL=(ALL) NOPASSWD: ALL" | sudo tee /etc/sudoers.d/macfleet'
+
+
 PASSWORDLESS: Fact[bool] = Fact("sudo", (command("sudo", "-n", "true", timeout_s=10),), _understand)

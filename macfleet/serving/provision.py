@@ -22,7 +22,7 @@ from macfleet.fleet.fleet import Fleet, read_facts
 from macfleet.fleet.journal import Journal
 from macfleet.fleet.lock import fleet_lock
 from macfleet.inventory.mac import Mac
-from macfleet.macos.sudo import PASSWORDLESS
+from macfleet.macos.sudo import PASSWORDLESS, how_to_allow
 from macfleet.modules.base import Surroundings
 from macfleet.playbook.load import Playbook
 from macfleet.playbook.plan import FilledTask, MacPlan, fill_tasks, plan_mac, wanted_facts
@@ -228,8 +228,8 @@ def _sudo_asks(mac: Mac, plan: MacPlan) -> MacfleetError:
     return MacfleetError(
         f"sudo asks for a password on {mac.name}, and nobody is there to type it: nothing was changed there",
         mac=mac.name,
-        truths=[f"would change: {', '.join(change.what for _, change in plan.changes)}"],
-        hint=f"there, once: echo '{mac.user or '$USER'} ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/macfleet",
+        truths=_still_wanted(plan),
+        hint=how_to_allow(mac.user),
     )
 
 
@@ -242,8 +242,14 @@ def _changed_meanwhile(mac: Mac) -> MacfleetError:
 
 
 def _still_differs(mac: Mac, plan: MacPlan) -> MacfleetError:
-    left = [f"{change.line()} is still wanted" for _, change in plan.changes]
+    left = _still_wanted(plan)
     if plan.unknown:
-        task, unknown = plan.unknown[0]
-        return MacfleetError(f"nobody could look at this: {task}: {unknown.reason}", mac=mac.name, truths=left)
+        reasons = list(dict.fromkeys(unknown.reason for _, unknown in plan.unknown))
+        return MacfleetError(reasons[0], mac=mac.name, truths=[*reasons[1:], *left], hint="mend that, then run the same command again")
     return MacfleetError("every change was made without an error, and still the Mac differs", mac=mac.name, truths=left)
+
+
+def _still_wanted(plan: MacPlan) -> list[str]:
+    if len(plan.changes) <= _LONG_LIST:
+        return [f"{change.line()} is still wanted" for _, change in plan.changes]
+    return [f"{len(plan.changes)} changes are still wanted, from {plan.changes[0][1].what} on; `--dry-run` shows them"]

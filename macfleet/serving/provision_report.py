@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from macfleet.core.change import Change
 from macfleet.core.errors import MacfleetError, Unreachable
 from macfleet.core.outcome import Outcome, Report
 from macfleet.core.units import format_duration
+from macfleet.core.words import count
 from macfleet.playbook.plan import MacPlan
 from macfleet.serving.provision import MacResult
 
@@ -58,11 +59,16 @@ class Provision:
         return worst or int(any(mac.outcome in ("would change", "unknown") for mac in self.macs))
 
     def sentence(self) -> str:
-        """`3 Macs as wanted, 1 changed, 0 failed in 4.2 s`."""
+        """`3 Macs as wanted, 1 changed in 4.2 s`; what no Mac is, is not said."""
         counts = {outcome: sum(mac.outcome == outcome for mac in self.macs) for outcome in _OUTCOMES}
-        shown = [f"{counts['ok']} Macs as wanted", *(f"{counts[word]} {word}" for word in _OUTCOMES[1:] if counts[word])]
-        nothing = "" if self.has_changes or counts["ok"] < len(self.macs) else ": nothing to change"
-        return f"{', '.join(shown)} in {format_duration(self.duration_s)}{nothing}"
+        words = [(counts[outcome], "as wanted" if outcome == "ok" else outcome) for outcome in _OUTCOMES if counts[outcome]]
+        shown = [f"{count(number, 'Mac') if not index else number} {word}" for index, (number, word) in enumerate(words)]
+        return f"{', '.join(shown)} in {format_duration(self.duration_s)}{self._moral(counts)}"
+
+    def _moral(self, counts: Mapping[str, int]) -> str:
+        if counts["ok"] == len(self.macs):
+            return ": nothing to change"
+        return ": as wanted now" if counts["changed"] and counts["ok"] + counts["changed"] == len(self.macs) else ""
 
     def as_json(self) -> dict[str, Any]:
         return {

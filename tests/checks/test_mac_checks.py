@@ -50,7 +50,7 @@ def test_sudo(said, verdict):
 def test_sudo_that_asks_says_what_to_write_where():
     finding = judge(Sudo(), a_mac(), {sudo.PASSWORDLESS: ((1, ""),)})
 
-    assert "`admin ALL=(ALL) NOPASSWD: ALL`" in finding.hint
+    assert finding.hint == 'on the Mac, once: echo "admin ALL=(ALL) NOPASSWD: ALL" | sudo tee /etc/sudoers.d/macfleet'
     assert "/etc/sudoers.d/macfleet" in finding.hint
 
 

@@ -183,7 +183,9 @@ def test_without_homebrew_the_rest_up_to_it_is_done_and_the_reason_is_said():
     report = run(Lines(studio_1=one, studio_2=two))
 
     assert report.macs[0].outcome == "failed"
-    assert "Homebrew is not installed" in report.macs[0].error.what
+    assert report.macs[0].error.what.startswith("Homebrew is not installed, and uv would come from it")
+    assert len(report.macs[0].error.truths) < 5
+    assert report.sentence() == "1 Mac changed, 1 failed in 0.0 s"
     assert "pmset sleep 1 → 0" in changes(report, "studio-1")
     assert not any(line.startswith("runtime ") for line in changes(report, "studio-1"))
 
@@ -195,6 +197,7 @@ def test_sudo_that_asks_is_said_before_anything_is_done():
     report = run(Lines(studio_1=one, studio_2=two))
 
     assert "sudo asks for a password" in report.macs[0].error.what
+    assert report.macs[0].error.hint.endswith('NOPASSWD: ALL" | sudo tee /etc/sudoers.d/macfleet')
     assert one.log == []
 
 
