@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from macfleet.cli.output import Output
     from macfleet.core.secret import Secret
     from macfleet.inventory.mac import Inventory, Mac, Service
+    from macfleet.models.card import ModelCard
     from macfleet.serving.deploy import Deployment
     from macfleet.serving.gang import GangPlan
     from macfleet.serving.services import Deployed
@@ -76,7 +77,7 @@ def deploy(
     from macfleet.core.errors import RequestError
     from macfleet.models.store import model_store
     from macfleet.serving.deploy import choose_service
-    from macfleet.serving.gang import plan_gang, plan_offline, read_gang
+    from macfleet.serving.gang import plan_gang, read_gang
     from macfleet.serving.model import find_model
     from macfleet.serving.services import read_services
 
@@ -87,20 +88,16 @@ def deploy(
     chosen = _chosen(fleet_inventory, macs, mac, group, tag)
     found = find_model(model, fleet_inventory, model_store(os.environ))
     service = choose_service(fleet_inventory, model, name, chosen, port=port, most_context_tokens=found.card.context_tokens)
-    gang = [fleet_inventory.mac(member) for member in service.macs]
-    if offline:
-        plan = plan_offline(fleet_inventory, service, found.card)
+    if dry_run:
+        plan = _plan(session, service, found.card, offline=offline)
         _answer_plan(session.output, plan)
-        return
+        raise typer.Exit(_exit_code(plan))
     deadline_s = _seconds(deadline)
-    key = None if dry_run else _key(session, service)  # a missing key is said before anything is read
+    key = _key(session, service)  # a missing key is said before anything is read
     with session.fleet() as fleet:
-        report = read_gang(fleet, gang)
+        report = read_gang(fleet, [fleet_inventory.mac(member) for member in service.macs])
         services, asked = read_services(fleet)
-        plan = plan_gang(fleet_inventory, service, found.card, report, services=services.values(), assume=dry_run)
-        if dry_run:
-            _answer_plan(session.output, plan)
-            raise typer.Exit(_exit_code(plan))
+        plan = plan_gang(fleet_inventory, service, found.card, report, services=services.values())
         plan.refuse_unfit()
         _show_plan(session.output.talk, plan)
         if not session.consent(f"Deploy {service.name} on {', '.join(service.macs)}?", yes=yes):
@@ -110,6 +107,27 @@ def deploy(
                 raise error  # what runs there now is not known, so nothing may be put over it
         deployment = _deploy(session, fleet, plan, report.values(), found, services, key, deadline_s)
     _answer(session.output, deployment, fleet_inventory.mac(deployment.deployed.head))
+
+
+def _plan(session: Session, service: Service, card: ModelCard, *, offline: bool) -> GangPlan:
+    """The plan of a dry run: Macs that cannot be read are taken at the inventory's word, and all of them when nobody can be asked."""
+    from dataclasses import replace
+
+    from macfleet.core.errors import RequestError
+    from macfleet.serving.gang import plan_gang, plan_offline, read_gang
+    from macfleet.serving.services import read_services
+
+    inventory = session.inventory
+    if offline:
+        return plan_offline(inventory, service, card)
+    try:
+        with session.fleet() as fleet:
+            report = read_gang(fleet, [inventory.mac(member) for member in service.macs])
+            services, _ = read_services(fleet)
+    except RequestError as error:  # no SSH key, a broken configuration: no Mac's fault
+        session.output.warn(f"no Mac was asked: {error.what}")
+        return replace(plan_offline(inventory, service, card), assumed=service.macs)
+    return plan_gang(inventory, service, card, report, services=services.values(), assume=True)
 
 
 def _deploy(

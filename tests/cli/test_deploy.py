@@ -38,6 +38,18 @@ def test_the_plan_is_a_line_per_mac_with_its_numbers():
     assert "of 448 GiB" in lines[1]
 
 
+def test_without_an_ssh_key_a_dry_run_plans_with_the_inventory_and_says_that_nobody_was_asked(tmp_path):
+    inventory = tmp_path / "inventory.yaml"
+    inventory.write_text(data_path("inventory.example.yaml").read_text().replace("~/.ssh/id_ed25519", str(tmp_path / "no-key")))
+
+    ended = type_("deploy", "--model", "deepseek-v3", "--dry-run", "-i", str(inventory))
+
+    assert ended.exit_code == 3
+    assert ended.stdout.count("layers") == 5  # the model's and the four Macs'
+    assert "no Mac was asked: the SSH key" in ended.stderr
+    assert "studio-4 could not be read: planned with what the inventory says of it" in ended.stderr
+
+
 def test_offline_goes_with_a_dry_run_only():
     ended = type_("deploy", "--model", "deepseek-v3", "--offline", "-i", EXAMPLE)
 
