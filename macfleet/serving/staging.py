@@ -43,11 +43,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Staged:
-    """What became of one Mac's files."""
+    """What became of one Mac's files. `weights_sha256` None: nobody here has seen the bytes."""
 
     mac: str
     sent_bytes: int
     kept_bytes: int
+    weights_sha256: str | None = None
 
     def sentence(self) -> str:
         if self.sent_bytes == 0:
@@ -73,13 +74,18 @@ def stage_on(mac: Mac, connection: Connection, model: LocalModel, layers: tuple[
     missing = [source for source in wanted if source.name not in true]
     kept_bytes = sum(source.size_bytes for source in wanted if source.name in true)
     if not missing and old is not None and _is_of(old, model, layers):
-        return Staged(mac.name, 0, kept_bytes)
+        return Staged(mac.name, 0, kept_bytes, true[stage_name(*layers)].sha256)
+    # What a run that was killed left half sent takes the room of what is to come. Nobody else sends: the fleet lock is held.
+    half_sent = command("find", directory, "-maxdepth", "1", "-name", "*.macfleet-new", "-delete")
+    must(mac, connection, [command("mkdir", "-p", directory), half_sent])
     _check_room(mac, connection, missing)
-    must(mac, connection, [command("mkdir", "-p", directory)])
     sent = [_send(mac, connection, directory, source, clock, say) for source in missing]
-    manifest = Manifest(model.name, *layers, model.card.layers, tuple(sorted((*true.values(), *sent), key=lambda file: file.name)))
+    here = {**true, **{file.name: file for file in sent}}
+    # Another service on this Mac may hold other layers of the model: what is known of its file stays known.
+    others = [file for file in (old.files if old is not None else ()) if file.name not in here]
+    manifest = Manifest(model.name, *layers, model.card.layers, tuple(sorted((*here.values(), *others), key=lambda file: file.name)))
     connection.put(manifest.render().encode(), join(directory, MANIFEST_FILE))
-    return Staged(mac.name, sum(source.size_bytes for source in missing), kept_bytes)
+    return Staged(mac.name, sum(source.size_bytes for source in missing), kept_bytes, here[stage_name(*layers)].sha256)
 
 
 def fetch_on(mac: Mac, connection: Connection, model: HubModel, layers: tuple[int, int], clock: Clock, say: Say) -> Staged:

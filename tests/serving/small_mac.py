@@ -150,6 +150,11 @@ class SmallMac:
             return 1, f"tail: {path}: No such file or directory"
         return "\n".join(self.files[path].decode().splitlines()[-count:])
 
+    def _find(self, words, stdin):
+        directory, ending = words[0], words[words.index("-name") + 1].removeprefix("*")
+        self.files = {path: data for path, data in self.files.items() if not (path.startswith(directory) and path.endswith(ending))}
+        return ""
+
     def _shasum(self, words, stdin):
         return "".join(f"{hashlib.sha256(self.files[path]).hexdigest()}  {path}\n" for path in words[2:] if path in self.files)
 

@@ -112,6 +112,15 @@ def test_a_mac_without_room_is_told_before_a_byte_is_sent(model):
     assert not [line for line in mac.log if line.startswith("put")]
 
 
+def test_what_a_killed_run_left_half_sent_is_gone_before_the_room_is_counted(model):
+    mac = SmallMac(files={f"{DIR}/stage-0-4.safetensors.macfleet-new": b"half", "/elsewhere/x.macfleet-new": b"somebody else's"})
+
+    stage(mac, model)
+
+    assert [path for path in mac.files if path.endswith(".macfleet-new")] == ["/elsewhere/x.macfleet-new"]
+    assert next(line for line in mac.log if line.startswith(("find", "df"))).startswith("find")
+
+
 def test_weights_that_change_while_they_are_sent_are_noticed(model, directory):
     (directory / "model-1.safetensors").write_bytes((directory / "model-1.safetensors").read_bytes()[:-8])
 
