@@ -32,7 +32,7 @@ from macfleet.serving.gang import GangPlan, lan_address
 from macfleet.serving.gateway import open_gateway
 from macfleet.serving.model import HubModel, Model
 from macfleet.serving.ports import Wanted, refuse_taken
-from macfleet.serving.ready import wait_ready
+from macfleet.serving.ready import refuse_other_weights, wait_ready
 from macfleet.serving.services import Deployed, DeployedStage, render_deployed, service_file
 from macfleet.serving.staging import Staged, fetch_on, prune_on, stage_on
 from macfleet.serving.stop import stop_service
@@ -79,6 +79,7 @@ def deploy(
     try:
         _refuse_taken_ports(fleet, gang, old)
         staged = _stage(fleet, gang, model, say)
+        deployed = _with_hashes(deployed, staged)
     except KeyboardInterrupt:
         raise _interrupted(deployed, [f"the deployment of {old.deployed_at} still answers"] if old else []) from None
     if old is not None:
@@ -133,6 +134,11 @@ def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
         deployed_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         deployed_by=f"{getpass.getuser()} on {platform.node()}",
     )
+
+
+def _with_hashes(deployed: Deployed, staged: Sequence[Staged]) -> Deployed:
+    hashes = {one.mac: one.weights_sha256 for one in staged}
+    return replace(deployed, stages=tuple(replace(stage, weights_sha256=hashes[stage.mac]) for stage in deployed.stages))
 
 
 def _seat(mac: Mac, facts: Facts) -> Seat:
@@ -240,7 +246,7 @@ def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say:
             jobs.start(mac, connection, job, fleet.clock)
 
     _all(fleet.each(start, macs=macs, doing="starting its jobs"))
-    wait_ready(fleet, deployed, every, deadline_s, say)
+    refuse_other_weights(deployed, wait_ready(fleet, deployed, every, deadline_s, say))
     canary = choose_canary(sum(stage.weight_bytes for stage in deployed.stages), deployed.context_tokens)
     say(f"{deployed.name}: ready; asking the canary ({canary.kind})")
     with open_gateway(head, fleet.connection(head), deployed) as gateway:

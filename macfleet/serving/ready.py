@@ -54,6 +54,19 @@ def wait_ready(fleet: Fleet, deployed: Deployed, jobs: Sequence[Job], deadline_s
             clock.sleep(_POLL_S)
 
 
+def refuse_other_weights(deployed: Deployed, health: Health) -> None:
+    """Raises ServiceFailed when a worker says it serves another file than the one that was staged and hashed for it."""
+    for stage in deployed.stages:
+        said = (health.worker(stage.mac) or {}).get("weights_sha256")
+        if stage.weights_sha256 and said and said != stage.weights_sha256:
+            raise ServiceFailed(
+                f"the worker on {stage.mac} serves other weights than were staged there",
+                mac=stage.mac,
+                truths=(f"staged {stage.weights_sha256}", f"served {said}"),
+                hint="deploy again: that hashes what is there and sends what differs",
+            )
+
+
 def _refuse_crashes(fleet: Fleet, deployed: Deployed, jobs: Sequence[Job]) -> None:
     troubles = _look(fleet, jobs)
     if troubles:

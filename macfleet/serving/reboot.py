@@ -27,6 +27,7 @@ from macfleet.serving import jobs
 from macfleet.serving.canary import CanaryFailed, choose_canary, run_canary
 from macfleet.serving.checks import checks_of_this_controller
 from macfleet.serving.gateway import Gateway, open_gateway
+from macfleet.serving.ready import refuse_other_weights
 from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import Deployed, read_services, services_on
 from macfleet.serving.status import read_health
@@ -220,6 +221,7 @@ class Roller:
                 if not health.is_ready:
                     self._tell(f"{service.name}: {health.sentence()}")
                     return Problem(f"{service.name} is {health.sentence()}")
+                refuse_other_weights(service, health)
                 weight_bytes = sum(stage.weight_bytes for stage in service.stages)
                 passed = run_canary(gateway, choose_canary(weight_bytes, service.context_tokens), service.canary_answer)
                 self._tell(f"{service.name}: answers again; canary: {passed.sentence}")

@@ -30,6 +30,7 @@ class DeployedStage:
     last_layer: int
     weight_bytes: int
     need_bytes: int = 0
+    weights_sha256: str | None = None  # of the staged file; None: fetched from the hub, or by an older macfleet
 
 
 @dataclass(frozen=True)

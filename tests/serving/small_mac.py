@@ -238,6 +238,7 @@ class StubGateway:
 
     def __init__(self):
         self.state, self.in_flight, self.text, self.asked = "ready", 0, "four five six", []
+        self.workers = []
         self.finish, self.count = "length", 8
         handler = type("Handler", (_Handler,), {"gateway": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -253,7 +254,14 @@ class StubGateway:
         match path:
             case "/health":
                 status = 200 if self.state == "ready" else 503
-                return status, {"state": self.state, "reason": None, "epoch": 1, "running": self.in_flight, "waiting": 0, "workers": []}
+                return status, {
+                    "state": self.state,
+                    "reason": None,
+                    "epoch": 1,
+                    "running": self.in_flight,
+                    "waiting": 0,
+                    "workers": self.workers,
+                }
             case "/admin/drain":
                 self.state, self.in_flight = "draining", 0
             case "/admin/resume":

@@ -125,6 +125,15 @@ def test_a_failed_canary_leaves_nothing_running_and_says_what_stays(fleet, model
         assert [path for path in mac.files if "stage-" in path]
 
 
+def test_a_worker_that_serves_other_weights_than_were_staged_is_not_ready(fleet, model, stub):
+    stub.workers = [{"mac": "studio-2", "state": "ready", "weights_sha256": "f" * 64}]
+
+    with pytest.raises(ServiceFailed, match="the worker on studio-2 serves other weights than were staged there") as failed:
+        run(fleet, model)
+
+    assert f"served {'f' * 64}" in failed.value.truths
+
+
 def test_a_worker_that_keeps_ending_ends_the_waiting_with_its_last_words(fleet, model, stub):
     stub.state = "waiting"
     bad = fleet.small["studio-2"]

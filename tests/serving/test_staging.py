@@ -97,6 +97,15 @@ def test_other_layers_are_another_file_and_the_small_ones_stay(model):
     assert f"{DIR}/stage-0-2.safetensors" not in mac.files
 
 
+def test_what_another_service_holds_of_the_model_stays_known(model):
+    mac = SmallMac()
+    stage(mac, model)
+    stage(mac, model, (2, 4))
+    mac.log.clear()
+
+    assert stage(mac, model).sent_bytes == 0  # the first service again: its file is still there and true
+
+
 def test_a_damaged_manifest_counts_for_nothing(model):
     mac = SmallMac(files={f"{DIR}/manifest.json": b"{"})
 
