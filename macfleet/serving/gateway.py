@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from macfleet.core.errors import MacfleetError, ServiceFailed
+from macfleet.core.errors import MacfleetError, RequestError, ServiceFailed
 from macfleet.core.secret import Secret
 from macfleet.fleet.connection import Connection
 from macfleet.inventory.mac import Mac
@@ -171,11 +171,14 @@ def _pieces(lines: Iterator[str]) -> Iterator[str]:
     raise ServiceFailed("the answer broke off: the connection to the gateway ended")
 
 
-def _refusal(response: httpx.Response) -> ServiceFailed:
+def _refusal(response: httpx.Response) -> MacfleetError:
+    """A question that is wrong (a prompt longer than the context) is told from a service that is not well."""
     try:
         said = response.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):
         said = response.text[:200]
+    if response.status_code in (400, 413):
+        return RequestError(f"the gateway does not take the question: {said}", truths=("the service is as it was",))
     return ServiceFailed(f"the gateway refused with HTTP {response.status_code}: {said}")
 
 

@@ -240,6 +240,7 @@ class StubGateway:
         self.state, self.in_flight, self.text, self.asked = "ready", 0, "four five six", []
         self.workers = []
         self.finish, self.count = "length", 8
+        self.refuses: tuple[int, str] | None = None  # whatever is asked
         handler = type("Handler", (_Handler,), {"gateway": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.port = self._server.server_address[1]
@@ -288,7 +289,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if body.get("stream"):
+        if self.gateway.refuses:
+            status, said = self.gateway.refuses
+            self._say(status, {"error": {"message": said}})
+        elif body.get("stream"):
             self._stream()
         else:
             self._say(*self.gateway.answer(self.path, body))

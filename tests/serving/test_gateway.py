@@ -55,6 +55,22 @@ def test_an_answer_that_breaks_off_is_an_error_behind_what_came(stub, gateway, t
         next(pieces)
 
 
+@pytest.mark.parametrize(
+    ("refuses", "exit_code", "said"),
+    [
+        ((400, "your prompt has 9000 tokens"), 2, "the gateway does not take the question: your prompt has 9000 tokens"),
+        ((503, "studio-2 is away"), 3, "the gateway refused with HTTP 503: studio-2 is away"),
+    ],
+)
+def test_a_wrong_question_is_told_from_a_service_that_is_not_well(stub, gateway, refuses, exit_code, said):
+    stub.refuses = refuses
+
+    with pytest.raises(MacfleetError) as refused:
+        list(gateway.stream([{"role": "user", "content": "?"}]))
+
+    assert (refused.value.exit_code, str(refused.value)) == (exit_code, said)
+
+
 def test_the_key_is_read_from_the_head_and_shown_to_nobody():
     mac = SmallMac(files={"/opt/macfleet/services/chat/gateway.json": b'{"api_key": "sk-hush"}'})
 
