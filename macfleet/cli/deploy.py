@@ -76,7 +76,7 @@ def deploy(
     """
     from macfleet.core.errors import RequestError
     from macfleet.models.store import model_store
-    from macfleet.serving.deploy import choose_service
+    from macfleet.serving.choose import choose_service
     from macfleet.serving.gang import plan_gang, read_gang
     from macfleet.serving.model import find_model
     from macfleet.serving.services import read_services

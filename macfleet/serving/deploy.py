@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import getpass
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TypeVar
 
-import zmq
-
 from macfleet.core.data import data_path
-from macfleet.core.errors import Interrupted, MacfleetError, RequestError, ServiceFailed
-from macfleet.core.fact import Facts, Unknown
+from macfleet.core.errors import Interrupted, MacfleetError, ServiceFailed
+from macfleet.core.fact import Facts
 from macfleet.core.outcome import Report
 from macfleet.core.secret import Secret
 from macfleet.core.units import format_size
-from macfleet.engines.base import Gang, KeyPair, Seat
+from macfleet.engines.base import Gang
 from macfleet.engines.mlx import MlxEngine, link_ports
 from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet
-from macfleet.inventory.mac import Inventory, Mac, Service
+from macfleet.inventory.mac import Mac
 from macfleet.macos import files
-from macfleet.macos.runtime import Runtime, runtime
 from macfleet.serving import jobs
-from macfleet.serving.account import ACCOUNT
 from macfleet.serving.canary import Passed, choose_canary, run_canary
-from macfleet.serving.gang import GangPlan, lan_address
+from macfleet.serving.gang import GangPlan
 from macfleet.serving.gateway import open_gateway
+from macfleet.serving.launch import describe, make_gang, with_hashes
 from macfleet.serving.model import HubModel, Model
 from macfleet.serving.ports import Wanted, refuse_taken
 from macfleet.serving.ready import refuse_other_weights, wait_ready
-from macfleet.serving.services import Deployed, DeployedStage, render_deployed, service_file
+from macfleet.serving.services import Deployed, render_deployed, service_file
 from macfleet.serving.staging import Staged, fetch_on, prune_on, stage_on
 from macfleet.serving.stop import stop_service
 
@@ -79,7 +73,7 @@ def deploy(
     try:
         _refuse_taken_ports(fleet, gang, old)
         staged = _stage(fleet, gang, model, say)
-        deployed = _with_hashes(deployed, staged)
+        deployed = with_hashes(deployed, staged)
     except KeyboardInterrupt:
         raise _interrupted(deployed, [f"the deployment of {old.deployed_at} still answers"] if old else []) from None
     if old is not None:
@@ -92,70 +86,6 @@ def deploy(
     return Deployment(
         replace(deployed, canary=passed.sentence, canary_answer=passed.answer), staged, passed, fleet.clock.monotonic() - began
     )
-
-
-def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], model_dir_name: str, key: Secret | None) -> Gang:
-    """The plan with new keys and the accounts that were read."""
-    if plan.links is None:
-        raise ServiceFailed(f"{plan.service.name} was not deployed: {', '.join(plan.assumed)} could not be read")
-    seats = tuple(_seat(inventory.mac(name), facts[name]) for name in plan.links.macs)
-    head = seats[0].mac
-    return Gang(
-        service=plan.service,
-        placement=plan.placement,
-        links=plan.links,
-        seats=seats,
-        gateway_keys=_new_keys(),
-        control_address=lan_address(head, facts[head.name]),
-        model_dir_name=model_dir_name,
-        api_key=key,
-        drain_s=head.settings.reboot.drain,
-    )
-
-
-def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
-    """What the head keeps about the service; `canary` is empty until one has passed."""
-    service = gang.service
-    stages = tuple(
-        DeployedStage(stage.mac, stage.rank, stage.first_layer, stage.last_layer, stage.weight_bytes, stage.need_bytes)
-        for stage in plan.placement.stages
-    )
-    return Deployed(
-        name=service.name,
-        model=service.model,
-        stages=stages,
-        kind=gang.links.kind,
-        listen=service.listen,
-        port=service.port,
-        control_port=service.control_port,
-        context_tokens=service.context_tokens,
-        concurrency=service.concurrency,
-        needs_key=gang.api_key is not None,
-        deployed_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        deployed_by=f"{getpass.getuser()} on {platform.node()}",
-    )
-
-
-def _with_hashes(deployed: Deployed, staged: Sequence[Staged]) -> Deployed:
-    hashes = {one.mac: one.weights_sha256 for one in staged}
-    return replace(deployed, stages=tuple(replace(stage, weights_sha256=hashes[stage.mac]) for stage in deployed.stages))
-
-
-def _seat(mac: Mac, facts: Facts) -> Seat:
-    account, installed = facts[ACCOUNT], facts[runtime(mac.paths)]
-    if isinstance(account, Unknown):
-        raise ServiceFailed(f"nobody knows under which account jobs run on {mac.name}: {account.reason}", mac=mac.name)
-    if not isinstance(installed, Runtime):
-        why = "none is installed" if installed is None else installed.reason
-        raise ServiceFailed(
-            f"there is no runtime on {mac.name} to start jobs from: {why}", mac=mac.name, hint="`macfleet provision` installs it"
-        )
-    return Seat(mac, account.user, account.group, account.home, account.path, mac.paths.python_of(installed.id), _new_keys())
-
-
-def _new_keys() -> KeyPair:
-    public, secret = zmq.curve_keypair()
-    return KeyPair(public.decode(), Secret(secret.decode()))
 
 
 def _refuse_taken_ports(fleet: Fleet, gang: Gang, old: Deployed | None) -> None:
@@ -310,31 +240,3 @@ def _start_deadline_s(gang: Gang) -> float:
 
 def _templates() -> dict[str, str]:
     return {path.name: path.read_text() for path in data_path("templates").glob("*.j2")}
-
-
-def choose_service(
-    inventory: Inventory, model: str, name: str | None, macs: Sequence[Mac], *, port: int | None = None, most_context_tokens: int = 0
-) -> Service:
-    """What `deploy --model MODEL [--name ..] [--macs ..] [--port ..]` means: the inventory's service of that name or model, or a new one.
-
-    `macs` empty: those the inventory says for the service, else all of them. A new one has no longer context than the model.
-    """
-    written = inventory.service(name) if name else next((service for service in inventory.services if service.model == model), None)
-    members = tuple(mac.name for mac in macs)
-    service = written or _new_service(inventory, name or label_of(model), members, most_context_tokens)
-    service = replace(service, model=model, macs=members or service.macs)
-    return replace(service, port=port, control_port=port + 1) if port else service
-
-
-def _new_service(inventory: Inventory, name: str, members: Sequence[str], most_context_tokens: int) -> Service:
-    if label_of(name) != name:
-        raise RequestError(f'"{name}" cannot be a service\'s name', hint=f'launchd wants letters, digits and dashes: "{label_of(name)}"')
-    everyone = tuple(members) or tuple(mac.name for mac in inventory.macs)
-    gateway = inventory.mac(everyone[0]).settings.gateway
-    service = Service(name, "", everyone, listen=gateway.listen, port=gateway.port, control_port=gateway.control_port or gateway.port + 1)
-    return replace(service, context_tokens=min(service.context_tokens, most_context_tokens or service.context_tokens))
-
-
-def label_of(model: str) -> str:
-    """A model's name as part of a launchd label: "DeepSeek-V3.1" → "deepseek-v3-1"."""
-    return "".join(letter if letter.isalnum() else "-" for letter in model.lower()).strip("-")

@@ -19,7 +19,8 @@ from macfleet.macos.runtime import Broken, Runtime, runtime
 from macfleet.models.catalog import find
 from macfleet.placement.links import Links
 from macfleet.serving.account import ACCOUNT, Account
-from macfleet.serving.deploy import choose_service, deploy, label_of
+from macfleet.serving.choose import choose_service, label_of
+from macfleet.serving.deploy import deploy
 from macfleet.serving.gang import GangPlan, lan_address, plan_gang, plan_offline
 from macfleet.serving.model import load_model
 from macfleet.serving.ports import Wanted, refuse_taken
