@@ -80,9 +80,10 @@ class Service:
 
     def why_closed(self) -> str:
         """Empty when requests are answered."""
+        why = self.gang.why_not_ready() or ("" if self.text else "the tokenizer is being loaded")
         if self.is_draining:
-            return "it is drained for maintenance"
-        return self.gang.why_not_ready() or ("" if self.text else "the tokenizer is being loaded")
+            return "; ".join(filter(None, ("it is drained for maintenance", why)))
+        return why
 
     def drain(self, draining: bool) -> None:
         """Take no new requests; those that run or wait are finished."""
