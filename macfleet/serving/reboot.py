@@ -13,7 +13,8 @@ from macfleet.fleet.journal import Journal
 from macfleet.inventory.mac import Mac
 from macfleet.macos import fdesetup, sudo
 from macfleet.serving.gateway import Gateway, open_gateway
-from macfleet.serving.roll_acts import RollActs, check_facts, failures_of
+from macfleet.serving.roll_acts import RollActs
+from macfleet.serving.roll_checks import failures, names, read_checks
 from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import Deployed, read_services, services_on
 from macfleet.serving.status import read_health
@@ -34,6 +35,12 @@ class Roller:
 
     def run(self, roll: Roll) -> Roll:
         """Until every Mac is done. Raises MacfleetError at the first that is not, with what is true now; `--resume` goes on there."""
+        try:
+            return self._run(roll)
+        finally:
+            self._acts.close()
+
+    def _run(self, roll: Roll) -> Roll:
         observation: Observation | None = None
         before = roll
         while True:
@@ -47,7 +54,7 @@ class Roller:
                     self._file.remove()
                     return roll
                 case Stand(halt):
-                    raise halted(halt)
+                    raise halted(replace(halt, truths=(*halt.truths, *self._services_now(roll))))
             observation = self._acts.carry_out(action)
 
     def begin(self, macs: Sequence[Mac], options: RollOptions, accepted: Collection[str]) -> Roll:
@@ -97,14 +104,20 @@ class Roller:
             raise halted(roll.halt)
 
     def _look_before(self, macs: Sequence[Mac]) -> tuple[list[Before], dict[str, tuple[str, ...]]]:
-        report = self._fleet.read(lambda mac: (sudo.PASSWORDLESS, fdesetup.STATUS, *check_facts(mac)), macs=macs)
+        report = read_checks(self._fleet, macs, sudo.PASSWORDLESS, fdesetup.STATUS)
         seen = [
             Before(outcome.mac, unreachable=outcome.error.what if outcome.error else "unknown")
             if outcome.value is None
             else Before(outcome.mac, "", _known(outcome.value, sudo.PASSWORDLESS), _known(outcome.value, fdesetup.STATUS))
-            for outcome in report
+            for outcome in (report[mac.name] for mac in macs)
         ]
-        return seen, {name: failures_of(self._mac(name), facts) for name, facts in report.values().items()}
+        return seen, {mac.name: names(failures(self._fleet, mac, report)) for mac in macs if report[mac.name].ok}
+
+    def _services_now(self, roll: Roll) -> tuple[str, ...]:
+        """How the services of the Mac at which the roll stands are, where their gateway can be asked."""
+        here = roll.current.services if roll.current else ()
+        healths = {name: read_health(self._fleet, self._services[name]) for name in here if name in self._services}
+        return tuple(f"{name} is {health.sentence()}" for name, health in healths.items() if health.state != "unknown")
 
     def _names_on(self, mac: str) -> tuple[str, ...]:
         return tuple(service.name for service in services_on(mac, self._services.values()))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 from macfleet.core.errors import ConnectionDropped, HostKeyMismatch, HostKeyUnknown, MacfleetError, ServiceFailed, Unreachable
-from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.fact import Unknown
 from macfleet.core.units import clock_time, format_duration
 from macfleet.fleet.fleet import Fleet
 from macfleet.fleet.reach import Reach
@@ -15,12 +14,12 @@ from macfleet.inventory.mac import Mac
 from macfleet.macos import shutdown, sysctl
 from macfleet.serving import jobs
 from macfleet.serving.canary import CanaryFailed, choose_canary, run_canary
-from macfleet.serving.checks import checks_of_this_controller
 from macfleet.serving.gateway import Gateway, open_gateway
 from macfleet.serving.ready import refuse_other_weights
+from macfleet.serving.roll_checks import failures, read_checks
 from macfleet.serving.services import Deployed
 from macfleet.serving.stop import stop_jobs_on
-from macfleet.window.actions import Action, Did, Drain, Look, Observation, Problem, Reboot, Seen, Serve, Stop, Verified, Verify
+from macfleet.window.actions import Action, Did, Drain, Look, Observation, Problem, Reboot, Seen, Serve, Stop, Verified, Verify, awaited_by
 
 Say = Callable[[str], None]
 
@@ -30,11 +29,13 @@ class RollActs:
 
     def __init__(self, fleet: Fleet, services: Mapping[str, Deployed], say: Say):
         self._fleet, self._services, self._say = fleet, services, say
-        self._said = ""
+        self._said: set[str] = set()
+        self._awaited, self._wait = ("", ""), ExitStack()
 
     def carry_out(self, action: Action) -> Observation:
         """Only a wrong host key is raised: there is nothing to wait through, somebody must look."""
         try:
+            self._await(action)
             match action:
                 case Look():
                     return self._look(action)
@@ -56,9 +57,12 @@ class RollActs:
             return Problem(str(error))
         raise AssertionError(f"{action} is carried out by `run`")
 
+    def close(self) -> None:
+        """Nothing is awaited any more."""
+        self._wait.close()
+
     def _look(self, action: Look) -> Seen:
-        until = f", until {clock_time(action.until)} at most" if action.until else ""
-        self.tell(f"{action.mac}: waiting for {action.awaited}{until}")
+        self.tell(f"{action.mac}: {action.doing}{_at_most(action.until)}")
         self._fleet.clock.sleep(action.wait_s)
         mac = self._mac(action.mac)
         self._fleet.forget(mac)
@@ -111,11 +115,15 @@ class RollActs:
         self.tell(f"{action.mac}: verifying")
         self._fleet.clock.sleep(action.wait_s)
         mac = self._mac(action.mac)
-        outcome = self._fleet.read(check_facts, macs=[mac])[mac.name]
-        if outcome.value is None:
+        report = read_checks(self._fleet, [mac])
+        if (error := report[mac.name].error) is not None:
             self._fleet.forget(mac)
-            return Problem(str(outcome.error))
-        return Verified(failures_of(mac, outcome.value))
+            return Problem(str(error))
+        found = failures(self._fleet, mac, report)
+        for failure in found:
+            if failure.check not in action.known:
+                self.tell(f"{mac.name}: {failure.check}: {failure.detail}; looking again{_at_most(action.until)}")
+        return Verified(found)
 
     def _serve(self, action: Serve) -> Observation:
         self._fleet.clock.sleep(action.wait_s)
@@ -128,16 +136,26 @@ class RollActs:
                     self.tell(f"{service.name}: {health.sentence()}")
                     return Problem(f"{service.name} is {health.sentence()}")
                 refuse_other_weights(service, health)
+                self.tell(f"{service.name}: ready; asking the canary")
                 weight_bytes = sum(stage.weight_bytes for stage in service.stages)
                 passed = run_canary(gateway, choose_canary(weight_bytes, service.context_tokens), service.canary_answer)
                 self.tell(f"{service.name}: answers again; canary: {passed.sentence}")
         return Did()
 
     def tell(self, text: str) -> None:
-        """Once, however often it is polled."""
-        if text != self._said:
-            self._said = text
+        """Once in each wait, however often it is polled."""
+        if text not in self._said:
+            self._said.add(text)
             self._say(text)
+
+    def _await(self, action: Action) -> None:
+        """The wait that is shown goes on as long as the same is awaited."""
+        awaited = awaited_by(action)
+        if awaited != self._awaited:
+            self._wait.close()
+            self._said.clear()
+            self._awaited = awaited
+            self._wait.enter_context(self._fleet.awaiting(*awaited))
 
     def _mac(self, name: str) -> Mac:
         return self._fleet.inventory.mac(name)
@@ -160,12 +178,5 @@ class RollActs:
             yield gateway
 
 
-def check_facts(mac: Mac) -> list[Fact[Any]]:
-    return [fact for check in checks_of_this_controller() for fact in check.facts(mac)]
-
-
-def failures_of(mac: Mac, facts: Facts) -> tuple[str, ...]:
-    """Checks that fail or that nobody could judge."""
-    return tuple(
-        finding.check for check in checks_of_this_controller() for finding in check.judge(mac, facts) if not finding.verdict.is_as_wanted
-    )
+def _at_most(until: float | None) -> str:
+    return f", until {clock_time(until)} at most" if until else ""

@@ -9,10 +9,10 @@ from macfleet.window.roll import Halt
 
 @dataclass(frozen=True)
 class Look:
-    """Wait `wait_s`, then see whether the Mac answers and which boot session it is in. Given up at `until`."""
+    """Wait `wait_s`, then see whether the Mac answers and which boot session it is in. Given up at `until`. `doing`: for people."""
 
     mac: str
-    awaited: str
+    doing: str
     wait_s: float = 0.0
     until: float | None = None
 
@@ -45,11 +45,12 @@ class Reboot:
 
 @dataclass(frozen=True)
 class Verify:
-    """Run the Mac's checks."""
+    """Run the Mac's checks, and those of the fleet. `known`: those that failed before the roll, of which nothing need be said."""
 
     mac: str
     wait_s: float = 0.0
     until: float | None = None
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,27 @@ class Stand:
 
 
 Action = Look | Drain | Stop | Reboot | Verify | Serve | Finished | Stand
+
+
+def awaited_by(action: Action) -> tuple[str, str]:
+    """Which Mac is awaited and what it is doing, for whoever waits."""
+    match action:
+        case Look():
+            return action.mac, action.doing
+        case Drain():
+            return action.mac, f"draining {', '.join(action.services)}"
+        case Stop():
+            return action.mac, "ending its jobs"
+        case Reboot():
+            return action.mac, "restarting"
+        case Verify():
+            return action.mac, "verifying"
+        case Serve():
+            return action.mac, f"waiting until {', '.join(action.services)} answers again"
+        case Stand(halt):
+            return halt.mac, "standing"
+        case Finished():
+            return "", ""
 
 
 @dataclass(frozen=True)
@@ -105,10 +127,18 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Verified:
-    """Names of the checks that fail now."""
+class Failure:
+    """A check that fails, or that nobody could judge; `detail` says what was found and what to do."""
 
-    failures: tuple[str, ...]
+    check: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The checks that fail now."""
+
+    failures: tuple[Failure, ...]
 
 
 Observation = Seen | Did | Problem | Verified

@@ -64,7 +64,7 @@ def _pending(roll: Roll, mac: MacRoll, observation: Observation | None, now: flo
         case Seen(reach=reach, detail=detail):
             what = f"{mac.name} cannot be reached ({detail or reach}), before anything was done to it"
             return _stand(roll, mac, what, now, (), f"look after it, then {_RESUME}")
-    return roll, Look(mac.name, "its boot session")
+    return roll, Look(mac.name, "reading its boot session")
 
 
 def _draining(roll: Roll, mac: MacRoll, observation: Observation | None, now: float) -> Decision:
@@ -100,7 +100,7 @@ def _rebooting(roll: Roll, mac: MacRoll, observation: Observation | None, now: f
         case Problem(what):
             truths = (f"{mac.name} is still in its old boot session; its jobs are stopped",)
             return _stand(roll, mac, f"{mac.name} could not be told to reboot: {what}", now, truths, _RESUME)
-    return roll, Look(mac.name, "whether it has rebooted already")
+    return roll, Look(mac.name, "looking whether it has rebooted already")
 
 
 def _returning(roll: Roll, mac: MacRoll, observation: Observation | None, now: float) -> Decision:
@@ -109,8 +109,8 @@ def _returning(roll: Roll, mac: MacRoll, observation: Observation | None, now: f
     waited_s = now - mac.since
     if observation is not None and waited_s >= roll.options.return_s:
         return _did_not_return(roll, mac, observation, now)
-    awaited = f"another boot session than {mac.boot_before}"
-    return roll, Look(mac.name, awaited, _poll_s(waited_s, observation), mac.since + roll.options.return_s)
+    doing = f"waiting for another boot session than {mac.boot_before}"
+    return roll, Look(mac.name, doing, _poll_s(waited_s, observation), mac.since + roll.options.return_s)
 
 
 def _did_not_return(roll: Roll, mac: MacRoll, observation: Observation, now: float) -> Decision:
@@ -144,26 +144,28 @@ def _settling(roll: Roll, mac: MacRoll, observation: Observation | None, now: fl
             return _stand(roll, mac, f"{mac.name} restarted again by itself after its reboot", now, truths, hint)
         case Seen(boot_id=None) if waited_s >= roll.options.return_s:
             return _did_not_return(roll, mac, observation, now)
-    return roll, Look(mac.name, "it to stay up", min(1.0, roll.options.settle_s), mac.since + roll.options.return_s)
+    return roll, Look(mac.name, "waiting for it to stay up", min(1.0, roll.options.settle_s), mac.since + roll.options.return_s)
 
 
 def _verifying(roll: Roll, mac: MacRoll, observation: Observation | None, now: float) -> Decision:
     until = mac.since + roll.options.verify_s
+    details: tuple[str, ...] = ()
     match observation:
         case Verified(failures):
-            new = [check for check in failures if check not in mac.known_failures]
+            new = [failure for failure in failures if failure.check not in mac.known_failures]
             if not new:
                 return _enter(roll, mac, Step.SERVING if mac.services else Step.DONE, now)
-            problem = f"{', '.join(new)} failed, and did not before the roll"
+            problem = f"{', '.join(dict.fromkeys(failure.check for failure in new))} failed, and did not before the roll"
+            details = tuple(f"{failure.check}: {failure.detail}" for failure in new if failure.detail)
         case Problem(what):
             problem = what
         case _:
-            return roll, Verify(mac.name, 0.0, until)
+            return roll, Verify(mac.name, 0.0, until, mac.known_failures)
     if now >= until:
-        truths = (f"{mac.name} is rebooted and up", *_what_it_takes_along(mac))
+        truths = (*details, f"{mac.name} is rebooted and up")
         hint = f"`macfleet verify --mac {mac.name}` shows it, `macfleet provision --mac {mac.name}` may mend it; then {_RESUME}"
         return _stand(roll, mac, f"{mac.name} came back, but not as it was: {problem}", now, truths, hint)
-    return roll, Verify(mac.name, _poll_s(now - mac.since, observation), until)
+    return roll, Verify(mac.name, _poll_s(now - mac.since, observation), until, mac.known_failures)
 
 
 def _serving(roll: Roll, mac: MacRoll, observation: Observation | None, now: float) -> Decision:

@@ -66,4 +66,5 @@ def _hint(standing: Sequence[_Refusal]) -> str:
     risks = sorted({refusal.risk for refusal in standing if refusal.risk})
     accept = "".join(f" --accept-risk {risk}" for risk in risks)
     again = "mend it, then run `macfleet rolling-reboot --resume`"
-    return f"{again}; or accept it by name with `{accept.strip()}`" if accept else again
+    may_be_accepted = all(refusal.risk for refusal in standing)
+    return f"{again}; or accept it by name: `macfleet rolling-reboot --resume{accept}`" if may_be_accepted else again

@@ -21,6 +21,11 @@ class RollableMac(SmallMac):
     """Answers what preflight asks; fails every check that it does not understand, before as after."""
 
     filevault = "Off"
+    builds = ("25F71", "25F71")  # before its reboot and after
+
+    def _sw_vers(self, words, stdin):
+        build = self.builds[min(self.boot, 2) - 1]
+        return f"ProductName:\t\tmacOS\nProductVersion:\t\t26.5\nBuildVersion:\t\t{build}\n"
 
     def _sudo(self, words, stdin):
         return ""
@@ -197,6 +202,29 @@ def test_a_service_whose_answer_changed_stops_the_roll(fleet, stub):
 
     assert "studio-2 is rebooted and verified" in stopped.value.truths
     assert fleet.small["studio-3"].boot == 1
+
+
+def test_a_mac_that_comes_back_with_another_build_stops_the_roll_and_says_how_the_service_is(fleet, stub):
+    fleet.small["studio-2"].builds = ("25F71", "25E253")
+
+    with pytest.raises(MacfleetError, match="studio-2 came back, but not as it was: same-build failed") as stopped:
+        roll(fleet)
+
+    assert any("25E253 on studio-2" in truth for truth in stopped.value.truths)
+    assert "chat is draining" in stopped.value.truths
+    assert boots(fleet) == [2, 2, 1]
+
+
+def test_what_fails_behind_a_reboot_is_said_at_once_and_not_when_nobody_waits_any_more(fleet):
+    fleet.small["studio-2"].builds, said = ("25F71", "25E253"), []
+    rolling = Roller(
+        fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "j"), read_for_roll(fleet, fleet.macs, {}), said.append
+    )
+
+    with pytest.raises(MacfleetError):
+        rolling.run(rolling.begin(fleet.macs, OPTIONS, ()))
+
+    assert len([line for line in said if line.startswith("studio-2: same-build: 25F71 on studio-1 and studio-3; 25E253 on studio-2")]) == 1
 
 
 def test_every_step_is_in_the_journal(fleet):

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from macfleet.window.actions import Did, Drain, Finished, Look, Problem, Reboot, Seen, Serve, Stand, Stop, Verified, Verify
+from macfleet.window.actions import Did, Drain, Failure, Finished, Look, Problem, Reboot, Seen, Serve, Stand, Stop, Verified, Verify
 from macfleet.window.next_action import next_action, resume
 from macfleet.window.roll import MacRoll, Roll, RollOptions, Step
 
@@ -105,7 +105,7 @@ def test_a_mac_that_stays_up_in_its_old_session_did_not_reboot():
 def test_a_controller_that_died_around_the_reboot_compares_the_boot_id_first():
     _, action = next_action(at(Step.REBOOTING), None, NOW)
 
-    assert action == Look("studio-2", "whether it has rebooted already")
+    assert action == Look("studio-2", "looking whether it has rebooted already")
 
 
 def test_a_mac_that_rebooted_meanwhile_is_not_rebooted_again():
@@ -141,16 +141,18 @@ def test_a_check_that_failed_before_the_roll_does_not_stop_it():
     roll = at(Step.VERIFYING)
     roll = roll.with_mac(replace(roll.current, known_failures=("filevault",)))
 
-    assert isinstance(next_action(roll, Verified(("filevault",)), NOW)[1], Serve)
+    assert isinstance(next_action(roll, Verified((Failure("filevault"),)), NOW)[1], Serve)
 
 
 def test_a_new_failure_is_looked_at_again_and_then_stops_the_roll():
     roll = at(Step.VERIFYING)
 
-    assert isinstance(next_action(roll, Verified(("wired-limit",)), NOW + 10)[1], Verify)
-    halt = next_action(roll, Verified(("wired-limit",)), NOW + 180)[1].halt
+    failed = Verified((Failure("wired-limit", "0; `macfleet provision` sets it"),))
+
+    assert isinstance(next_action(roll, failed, NOW + 10)[1], Verify)
+    halt = next_action(roll, failed, NOW + 180)[1].halt
     assert halt.what == "studio-2 came back, but not as it was: wired-limit failed, and did not before the roll"
-    assert "until it is back, chat cannot answer" in halt.truths
+    assert "wired-limit: 0; `macfleet provision` sets it" in halt.truths
 
 
 def test_a_service_that_does_not_answer_again_stops_the_roll():

@@ -129,3 +129,9 @@ def test_filevault_is_a_danger_that_may_be_accepted_by_its_name():
 
     assert "--accept-risk filevault" in preflight([locked], {}, (), 0.0).hint
     assert preflight([locked], {}, ("filevault",), 0.0) is None
+
+
+def test_accepting_is_not_offered_where_it_would_not_be_enough():
+    halt = preflight([FINE, Before("studio-2", unreachable="gone")], {"chat": "waiting"}, (), 0.0)
+
+    assert "--accept-risk" not in halt.hint
