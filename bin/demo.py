@@ -68,15 +68,15 @@ class Demo:
         )
         self.type("macfleet", "verify", "--quiet", expect=(1,))
 
-        self.chapter("Break a cable and see whether it is found", "The finding must name both ends. Then the cable is put back.")
-        self.type("macfleet", "lab", "fault", "cable-out", "studio-2:2")
-        self.type("macfleet", "verify", "--quiet", expect=(1,))
-        self.type("macfleet", "lab", "heal", "cable-out")
-
         self.chapter("Provision what is missing", "Read, show the plan, run, read again: the plan must then be empty.")
         self.type("macfleet", "provision", "--yes")
         self.type("macfleet", "verify")
         self.type("macfleet", "provision", "--dry-run")
+
+        self.chapter("Break a cable and see whether it is found", "The finding must name both ends. Then the cable is put back.")
+        self.type("macfleet", "lab", "fault", "cable-out", "studio-2:2")
+        self.type("macfleet", "verify", "--quiet", expect=(1,))
+        self.type("macfleet", "lab", "heal", "cable-out")
 
         self.chapter(
             "A real language model", "SmolLM2-135M with its own tokenizer, taken from a package of the index and converted for MLX."
@@ -146,7 +146,7 @@ def say_how_to_play(folder: Path) -> None:
     print(f"  export PATH={shlex.quote(str(Path(MACFLEET).parent))}:$PATH MACFLEET_INVENTORY={shlex.quote(str(folder / 'inventory.yaml'))}")
     print("  macfleet status; macfleet chat smollm2-135m 'Hello'; macfleet lab fault cable-out studio-1:2; macfleet verify")
     print("To end it:")
-    print(f"  macfleet lab down --dir {shlex.quote(str(folder))} && rm -r {shlex.quote(str(folder))}")
+    print(f"  macfleet lab down --delete --dir {shlex.quote(str(folder))}")
 
 
 def take_down(folder: Path) -> None:
