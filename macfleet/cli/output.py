@@ -144,7 +144,7 @@ class Watcher:
     def __init__(self, output: Output, console: Console):
         self._output = output
         self._console = console
-        self._running: dict[str, tuple[str, float]] = {}
+        self._running: list[tuple[str, str, float]] = []  # who, doing what, since when; a Mac may be waited for twice over
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._dark = threading.Event()  # no live line is on the terminal
@@ -155,7 +155,7 @@ class Watcher:
         import time
 
         with self._lock:
-            self._running[mac] = (doing, time.monotonic())
+            self._running.append((mac, doing, time.monotonic()))
             if self._thread is None and not self._output.quiet:
                 self._thread = threading.Thread(target=self._show, name="watcher", daemon=True)
                 self._thread.start()
@@ -167,7 +167,9 @@ class Watcher:
 
     def finished(self, mac: str, outcome: Outcome[Any]) -> None:
         with self._lock:
-            self._running.pop(mac, None)
+            last = next((entry for entry in reversed(self._running) if entry[0] == mac), None)
+            if last is not None:
+                self._running.remove(last)
 
     def rest(self) -> None:
         """Wait until the live line is gone: it would be drawn over a question again and again."""
@@ -182,14 +184,13 @@ class Watcher:
         import time
 
         with self._lock:
-            running = dict(self._running)
+            running = list(self._running)
         if not running:
             return ""
-        now = time.monotonic()
-        slowest = max(running, key=lambda mac: now - running[mac][1])
-        doing, since = running[slowest]
-        others = f" and {len(running) - 1} more" if len(running) > 1 else ""
-        return f"{slowest}{others}: {doing or 'working'} ({format_duration(now - since)})"
+        slowest, doing, since = min(running, key=lambda entry: entry[2])
+        others = len({who for who, _, _ in running}) - 1
+        more = f" and {others} more" if others else ""
+        return f"{slowest}{more}: {doing or 'working'} ({format_duration(time.monotonic() - since)})"
 
     def _show(self) -> None:
         if self._console.is_terminal:

@@ -99,6 +99,20 @@ def test_the_watcher_forgets_a_mac_that_is_done():
     assert "Traceback" not in stderr.getvalue()
 
 
+def test_what_is_awaited_longest_is_said_though_the_same_mac_is_asked_meanwhile():
+    output, _, _ = spoken()
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "verifying")
+        watcher.started("studio-1", "reading")
+        both = watcher._awaited()
+        watcher.finished("studio-1", None)
+        still = watcher._awaited()
+
+    assert both.startswith("studio-1: verifying")
+    assert still.startswith("studio-1: verifying")
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
