@@ -30,6 +30,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:  # a disk that is full, a folder that may not be written: of this machine, not of a Mac
+        if os.environ.get("MACFLEET_DEBUG"):
+            raise
+        _end(_of_this_machine(error))
 
 
 def _run() -> None:
@@ -48,6 +52,12 @@ def _end(error: MacfleetError) -> NoReturn:
 
     Output().error(error)
     sys.exit(error.exit_code)
+
+
+def _of_this_machine(error: OSError) -> MacfleetError:
+    what = error.strerror or str(error) or type(error).__name__
+    hint = "this is about the machine that macfleet runs on; `macfleet --debug …` shows where it happened"
+    return MacfleetError(f"{error.filename}: {what}" if error.filename else what, hint=hint)
 
 
 def _interrupted() -> Interrupted:

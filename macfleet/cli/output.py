@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -51,7 +51,7 @@ class Output:
         self.json_wanted = json_wanted
         self.quiet = quiet
         self.verbose = verbose
-        self._out = Console(file=stdout or sys.stdout, highlight=False, markup=False, soft_wrap=True)
+        self._out = _Answers(file=stdout or sys.stdout, highlight=False, markup=False, soft_wrap=True)
         self._err = Console(file=stderr or sys.stderr, highlight=False, markup=False, soft_wrap=True)
         self._lock = threading.Lock()
         self._watcher: Watcher | None = None
@@ -68,14 +68,18 @@ class Output:
 
     def fragment(self, text: str) -> None:
         """A piece of an answer that is still coming: printed at once, without a line end."""
-        with self._lock:
-            self._out.file.write(text)
-            self._out.file.flush()
+        self._write(text)
 
     def json(self, value: object) -> None:
+        self._write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def _write(self, text: str) -> None:
         with self._lock:
-            self._out.file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-            self._out.file.flush()
+            try:
+                self._out.file.write(text)
+                self._out.file.flush()
+            except BrokenPipeError:
+                _nobody_reads_on()
 
     def mac_line(self, mac: str, status: str, text: str = "", *, width: int = 0, duration_s: float | None = None) -> None:
         """`studio-1  changed  sysctl iogpu.wired_limit_mb 0 → 458752  0.4 s`."""
@@ -136,6 +140,19 @@ class Output:
         finally:
             self._watcher = None
             watcher.stop()
+
+
+class _Answers(Console):
+    """stdout."""
+
+    def on_broken_pipe(self) -> None:
+        _nobody_reads_on()
+
+
+def _nobody_reads_on() -> NoReturn:
+    """`macfleet verify | head -1`. rich and typer both end with 1 then, which here means that Macs differ; without an errno
+    typer lets the error pass to `cli/app.py`."""
+    raise BrokenPipeError from None
 
 
 class Watcher:

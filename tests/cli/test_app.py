@@ -1,7 +1,10 @@
 """The entry point: what ends a command, and how it is said."""
 
+import os
 import subprocess
 import sys
+
+import pytest
 
 CTRL_C_WHILE_LOADING = """
 import sys
@@ -18,6 +21,8 @@ from macfleet.cli.app import main
 main()
 """
 
+MACFLEET = "from macfleet.cli.app import main; main()"
+
 
 def test_ctrl_c_while_the_command_line_is_loaded_is_a_sentence_and_130():
     ended = subprocess.run([sys.executable, "-c", CTRL_C_WHILE_LOADING], capture_output=True, text=True, timeout=60)
@@ -25,3 +30,25 @@ def test_ctrl_c_while_the_command_line_is_loaded_is_a_sentence_and_130():
     assert (ended.returncode, ended.stdout) == (130, "")
     assert ended.stderr.startswith("error: interrupted\n")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", [["lab", "fault"], ["inventory", "schema"]], ids=" ".join)
+def test_an_answer_that_nobody_reads_is_no_finding(command):
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ended = subprocess.run([sys.executable, "-c", MACFLEET, *command], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence_about_this_machine(tmp_path):
+    (tmp_path / "file").touch()
+
+    ended = subprocess.run(
+        [sys.executable, "-c", MACFLEET, "lab", "up", "--dir", str(tmp_path / "file/lab")], capture_output=True, text=True, timeout=60
+    )
+
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.startswith(f"error: {tmp_path}/file/lab: Not a directory\n  hint: this is about the machine")
