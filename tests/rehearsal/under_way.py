@@ -33,15 +33,20 @@ class UnderWay:
         return self._process.pid
 
     def until_it_says(self, text: str, deadline_s: float = 90) -> None:
-        self.until(lambda: text in self._said().stderr, f'it says "{text}"', deadline_s)
+        self.until(lambda: text in self.said().stderr, f'it says "{text}"', deadline_s)
 
     def until(self, is_so: Callable[[], object], what: str, deadline_s: float = 90) -> None:
         """Wait for a condition while the command runs; one that ends before has missed its part in the story."""
         end = time.monotonic() + deadline_s
         while not is_so():
-            assert self._process.poll() is None, f"it ended before {what}: {self._said()}"
-            assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}: {self._said()}"
+            assert self._process.poll() is None, f"it ended before {what}: {self.said()}"
+            assert time.monotonic() < end, f"not within {deadline_s:.0f} s: {what}: {self.said()}"
             time.sleep(0.02)
+
+    def said(self) -> Ended:
+        """Everything until now; exit code -1 while it runs."""
+        code = self._process.poll()
+        return Ended(self.words, -1 if code is None else code, _text(self._stdout), _text(self._stderr))
 
     def press_ctrl_c(self, deadline_s: float = 60) -> Ended:
         """As a terminal does: SIGINT to the whole group. What it said until its end."""
@@ -53,7 +58,7 @@ class UnderWay:
 
     def end(self, deadline_s: float = 300) -> Ended:
         self._process.wait(timeout=deadline_s)
-        return self._said()
+        return self.said()
 
     def close(self) -> None:
         if self._process.poll() is None:
@@ -61,10 +66,6 @@ class UnderWay:
             self._process.wait()
         self._stdout.close()
         self._stderr.close()
-
-    def _said(self) -> Ended:
-        code = self._process.poll()
-        return Ended(self.words, -1 if code is None else code, _text(self._stdout), _text(self._stderr))
 
 
 @contextmanager
