@@ -33,12 +33,16 @@ class Canary:
 
 @dataclass(frozen=True)
 class Passed:
-    """What was proved, for people; `answer` is what must come again."""
+    """What was proved, for people; `answer` is what must come again when the same `canary` is asked."""
 
-    kind: str
+    canary: Canary
     prompt_tokens: int
     sentence: str
     answer: str
+
+    @property
+    def kind(self) -> str:
+        return self.canary.kind
 
 
 class CanaryFailed(ServiceFailed):
@@ -77,7 +81,7 @@ def _needle(gateway: Gateway, canary: Canary) -> Passed:
             ),
             hint="try another `interconnect: kind` (tcp is the slowest and surest), then deploy again",
         )
-    return Passed("needle", answer.prompt_tokens, f"a code word was found in {answer.prompt_tokens} tokens", _CODE_WORD)
+    return Passed(canary, answer.prompt_tokens, f"a code word was found in {answer.prompt_tokens} tokens", _CODE_WORD)
 
 
 def _same_as(gateway: Gateway, canary: Canary, expected: str) -> Passed:
@@ -88,7 +92,7 @@ def _same_as(gateway: Gateway, canary: Canary, expected: str) -> Passed:
             truths=(f"then {_short(expected)}", f"now {_short(answer.text)}", "both at temperature 0"),
             hint="deploy it again: that stages and hashes the weights anew",
         )
-    return Passed("same-twice", answer.prompt_tokens, f"the same {answer.completion_tokens} tokens as at its deployment", answer.text)
+    return Passed(canary, answer.prompt_tokens, f"the same {answer.completion_tokens} tokens as at its deployment", answer.text)
 
 
 def _same_twice(gateway: Gateway, canary: Canary) -> Passed:
@@ -106,7 +110,7 @@ def _same_twice(gateway: Gateway, canary: Canary) -> Passed:
             f'"{first.finish_reason}"'
         )
     sentence = f"the same {first.completion_tokens} tokens twice after {first.prompt_tokens}"
-    return Passed("same-twice", first.prompt_tokens, sentence, first.text)
+    return Passed(canary, first.prompt_tokens, sentence, first.text)
 
 
 def _filler(lines: int) -> str:

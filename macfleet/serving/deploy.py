@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from macfleet.core.data import data_path
@@ -23,7 +23,7 @@ from macfleet.serving import jobs
 from macfleet.serving.canary import Passed, choose_canary, run_canary
 from macfleet.serving.gang import GangPlan
 from macfleet.serving.gateway import open_gateway
-from macfleet.serving.launch import describe, make_gang, with_hashes
+from macfleet.serving.launch import describe, make_gang, proved, with_hashes
 from macfleet.serving.model import HubModel, Model
 from macfleet.serving.ports import Wanted, refuse_taken
 from macfleet.serving.ready import refuse_other_weights, wait_ready
@@ -83,9 +83,7 @@ def deploy(
             raise _interrupted(deployed, [f"the deployment of {old.deployed_at} is ended, or half ended"]) from None
     passed = _start_or_clear(fleet, gang, deployed, old, deadline_s or _start_deadline_s(gang), say)
     _prune(fleet, gang, services)
-    return Deployment(
-        replace(deployed, canary=passed.sentence, canary_answer=passed.answer), staged, passed, fleet.clock.monotonic() - began
-    )
+    return Deployment(proved(deployed, passed), staged, passed, fleet.clock.monotonic() - began)
 
 
 def _refuse_taken_ports(fleet: Fleet, gang: Gang, old: Deployed | None) -> None:
@@ -176,12 +174,13 @@ def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say:
             jobs.start(mac, connection, job, fleet.clock)
 
     _all(fleet.each(start, macs=macs, doing="starting its jobs"))
-    refuse_other_weights(deployed, wait_ready(fleet, deployed, every, deadline_s, say))
+    with fleet.awaiting(deployed.name, "coming up"):
+        refuse_other_weights(deployed, wait_ready(fleet, deployed, every, deadline_s, say))
     canary = choose_canary(sum(stage.weight_bytes for stage in deployed.stages), deployed.context_tokens)
     say(f"{deployed.name}: ready; asking the canary ({canary.kind})")
-    with open_gateway(head, fleet.connection(head), deployed) as gateway:
+    with open_gateway(head, fleet.connection(head), deployed) as gateway, fleet.awaiting(deployed.name, "answering the canary"):
         passed = run_canary(gateway, canary)
-    _keep(fleet, head, gang, replace(deployed, canary=passed.sentence, canary_answer=passed.answer))
+    _keep(fleet, head, gang, proved(deployed, passed))
     return passed
 
 

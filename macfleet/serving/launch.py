@@ -17,6 +17,7 @@ from macfleet.engines.base import Gang, KeyPair, Seat
 from macfleet.inventory.mac import Inventory, Mac
 from macfleet.macos.runtime import Runtime, runtime
 from macfleet.serving.account import ACCOUNT
+from macfleet.serving.canary import Passed
 from macfleet.serving.gang import GangPlan, lan_address
 from macfleet.serving.services import Deployed, DeployedStage
 from macfleet.serving.staging import Staged
@@ -61,6 +62,18 @@ def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
         needs_key=gang.api_key is not None,
         deployed_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         deployed_by=f"{getpass.getuser()} on {platform.node()}",
+    )
+
+
+def proved(deployed: Deployed, passed: Passed) -> Deployed:
+    """With what was proved, so that the same can be asked again after a reboot."""
+    canary, is_again = passed.canary, passed.canary.kind == "same-twice"
+    return replace(
+        deployed,
+        canary=passed.sentence,
+        canary_prompt=canary.prompt if is_again else "",
+        canary_max_tokens=canary.max_tokens,
+        canary_answer=passed.answer,
     )
 
 

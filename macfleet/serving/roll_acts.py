@@ -13,7 +13,7 @@ from macfleet.fleet.reach import Reach
 from macfleet.inventory.mac import Mac
 from macfleet.macos import shutdown, sysctl
 from macfleet.serving import jobs
-from macfleet.serving.canary import CanaryFailed, choose_canary, run_canary
+from macfleet.serving.canary import Canary, CanaryFailed, choose_canary, run_canary
 from macfleet.serving.gateway import Gateway, open_gateway
 from macfleet.serving.ready import refuse_other_weights
 from macfleet.serving.roll_checks import failures, read_checks
@@ -52,9 +52,9 @@ class RollActs:
         except (HostKeyMismatch, HostKeyUnknown):
             raise
         except CanaryFailed as error:
-            return Problem(str(error), is_final=True)
+            return Problem(str(error), is_final=True, truths=tuple(error.truths))
         except MacfleetError as error:
-            return Problem(str(error))
+            return Problem(str(error), truths=tuple(error.truths))
         raise AssertionError(f"{action} is carried out by `run`")
 
     def close(self) -> None:
@@ -137,8 +137,7 @@ class RollActs:
                     return Problem(f"{service.name} is {health.sentence()}")
                 refuse_other_weights(service, health)
                 self.tell(f"{service.name}: ready; asking the canary")
-                weight_bytes = sum(stage.weight_bytes for stage in service.stages)
-                passed = run_canary(gateway, choose_canary(weight_bytes, service.context_tokens), service.canary_answer)
+                passed = run_canary(gateway, *_canary_of(service))
                 self.tell(f"{service.name}: answers again; canary: {passed.sentence}")
         return Did()
 
@@ -176,6 +175,13 @@ class RollActs:
             raise
         with open_gateway(head, connection, service) as gateway:
             yield gateway
+
+
+def _canary_of(service: Deployed) -> tuple[Canary, str]:
+    """What was asked at the deployment, and the answer then; a macfleet of another day may ask otherwise."""
+    if service.canary_prompt:
+        return Canary("same-twice", service.canary_prompt, service.canary_max_tokens), service.canary_answer
+    return choose_canary(sum(stage.weight_bytes for stage in service.stages), service.context_tokens), ""
 
 
 def _at_most(until: float | None) -> str:

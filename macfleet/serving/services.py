@@ -50,6 +50,8 @@ class Deployed:
     deployed_at: str
     deployed_by: str
     canary: str = ""  # what was proved; empty until it was
+    canary_prompt: str = ""  # of a model that must say the same again; empty for one that was given a needle
+    canary_max_tokens: int = 0
     canary_answer: str = ""
 
     @property

@@ -124,6 +124,7 @@ class Problem:
 
     what: str
     is_final: bool = False
+    truths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

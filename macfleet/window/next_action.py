@@ -71,8 +71,8 @@ def _draining(roll: Roll, mac: MacRoll, observation: Observation | None, now: fl
     match observation:
         case Did():
             return _enter(roll, mac, Step.STOPPING, now)
-        case Problem(what):
-            truths = (f"{mac.name} was not rebooted; its jobs were not stopped",)
+        case Problem(what, truths=more):
+            truths = (*more, f"{mac.name} was not rebooted; its jobs were not stopped")
             return _stand(roll, mac, f"{mac.name}: its services could not be drained: {what}", now, truths, f"then {_RESUME}")
     return roll, Drain(mac.name, mac.services, roll.options.drain_s)
 
@@ -81,8 +81,8 @@ def _stopping(roll: Roll, mac: MacRoll, observation: Observation | None, now: fl
     match observation:
         case Did():
             return _enter(roll, mac, Step.REBOOTING, now)
-        case Problem(what):
-            truths = (f"{mac.name} was not rebooted: a job killed at shutdown may leave its wired memory behind",)
+        case Problem(what, truths=more):
+            truths = (*more, f"{mac.name} was not rebooted: a job killed at shutdown may leave its wired memory behind")
             return _stand(roll, mac, f"{mac.name}: its jobs did not stop: {what}", now, truths, f"look at its logs, then {_RESUME}")
     return roll, Stop(mac.name, mac.services, roll.options.stop_s)
 
@@ -97,8 +97,8 @@ def _rebooting(roll: Roll, mac: MacRoll, observation: Observation | None, now: f
             return _enter(roll, replace(mac, boot_after=boot_id), Step.SETTLING, now)
         case Seen():
             return _enter(roll, mac, Step.RETURNING, now)
-        case Problem(what):
-            truths = (f"{mac.name} is still in its old boot session; its jobs are stopped",)
+        case Problem(what, truths=more):
+            truths = (*more, f"{mac.name} is still in its old boot session; its jobs are stopped")
             return _stand(roll, mac, f"{mac.name} could not be told to reboot: {what}", now, truths, _RESUME)
     return roll, Look(mac.name, "looking whether it has rebooted already")
 
@@ -173,8 +173,8 @@ def _serving(roll: Roll, mac: MacRoll, observation: Observation | None, now: flo
     match observation:
         case Did():
             return _enter(roll, mac, Step.DONE, now)
-        case Problem(what, is_final) if is_final or now >= until:
-            truths = (f"{mac.name} is rebooted and verified",)
+        case Problem(what, is_final, more) if is_final or now >= until:
+            truths = (*more, f"{mac.name} is rebooted and verified")
             hint = f"`macfleet status` and `macfleet logs` show more; then {_RESUME}"
             return _stand(roll, mac, f"after the reboot of {mac.name}: {what}", now, truths, hint)
         case Problem():

@@ -238,6 +238,7 @@ class StubGateway:
 
     def __init__(self):
         self.state, self.in_flight, self.text, self.asked = "ready", 0, "four five six", []
+        self.prompts = []
         self.workers = []
         self.finish, self.count = "length", 8
         self.refuses: tuple[int, str] | None = None  # whatever is asked
@@ -268,6 +269,7 @@ class StubGateway:
             case "/admin/resume":
                 self.state = "ready"
             case "/v1/completions":
+                self.prompts.append(body["prompt"])
                 text = self.text() if callable(self.text) else self.text
                 return 200, {
                     "choices": [{"text": text, "finish_reason": self.finish}],

@@ -192,14 +192,27 @@ def test_a_service_that_is_not_healthy_before_the_roll_is_said(fleet, stub):
         roll(fleet)
 
 
+def test_a_service_is_asked_again_what_it_was_asked_when_it_was_deployed(fleet, stub):
+    fleet.small["studio-1"].files["/opt/macfleet/services/chat/service.json"] = render_deployed(
+        deployed(canary_prompt="Say what an older macfleet asked.", canary_max_tokens=8, canary_answer="four five six")
+    ).encode()
+
+    assert roll(fleet).is_finished
+
+    assert stub.prompts == ["Say what an older macfleet asked."] * 2
+
+
 def test_a_service_whose_answer_changed_stops_the_roll(fleet, stub):
     answers = iter(["a", *"bcdefghij" * 200])
     stub.text = lambda: next(answers)
-    fleet.small["studio-1"].files["/opt/macfleet/services/chat/service.json"] = render_deployed(deployed(canary_answer="a")).encode()
+    fleet.small["studio-1"].files["/opt/macfleet/services/chat/service.json"] = render_deployed(
+        deployed(canary_prompt="Say a.", canary_max_tokens=8, canary_answer="a")
+    ).encode()
 
     with pytest.raises(MacfleetError, match="the service does not say any more what it said") as stopped:
         roll(fleet)
 
+    assert 'then "a"' in stopped.value.truths
     assert "studio-2 is rebooted and verified" in stopped.value.truths
     assert fleet.small["studio-3"].boot == 1
 
