@@ -28,7 +28,8 @@ class Cabling:
     def judge(self, inventory: Inventory, facts: Mapping[str, Facts]) -> Sequence[Finding]:
         macs = [mac for mac in inventory.macs if mac.settings.interconnect.topology is not Topology.NONE]
         if len(macs) < 2:
-            return [findings.ok(self, "not looked at: no cabling is wanted", "nothing")]
+            why = "a cable has two ends, and this is one Mac" if macs else "no cabling is wanted"
+            return [findings.ok(self, f"not looked at: {why}", "nothing")]
         ports = read_ports(macs, facts)
         cables = find_links(ports, [mac.name for mac in macs])
         unread = [mac.name for mac in macs if mac.name not in ports]

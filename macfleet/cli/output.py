@@ -64,7 +64,7 @@ class Output:
 
     def answer(self, text: str | Text = "") -> None:
         with self._lock:
-            self._out.print(text)
+            (self._err if self._is_under_a_live_line() else self._out).print(text)
 
     def fragment(self, text: str) -> None:
         """A piece of an answer that is still coming: printed at once, without a line end."""
@@ -99,6 +99,10 @@ class Output:
         for word, said in (("on", on), ("want", finding.want), ("why", finding.why), ("hint", finding.hint)):
             if said:
                 self.answer(Text(f"{'':<22}{word + ':':<8}", style="dim") + Text(said, style="cyan" if word == "hint" else ""))
+
+    def _is_under_a_live_line(self) -> bool:
+        """On a terminal that shows both, who draws the live line prints above it; else the answer would begin behind it."""
+        return self._watcher is not None and self._watcher.is_live and self._out.is_terminal and self._err.is_terminal
 
     # --- the conversation (stderr)
 
@@ -187,6 +191,10 @@ class Watcher:
             last = next((entry for entry in reversed(self._running) if entry[0] == mac), None)
             if last is not None:
                 self._running.remove(last)
+
+    @property
+    def is_live(self) -> bool:
+        return not self._dark.is_set()
 
     def rest(self) -> None:
         """Wait until the live line is gone: it would be drawn over a question again and again."""

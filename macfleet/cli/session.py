@@ -101,5 +101,5 @@ class Session:
         if yes:
             return True
         if not os.isatty(0):
-            raise RequestError("this changes Macs and nobody is there to ask", hint="add --yes, or --dry-run to only look")
+            raise RequestError("this is not done unasked, and nobody is there to ask", hint="add --yes, or --dry-run to only look")
         return self.output.ask(question)

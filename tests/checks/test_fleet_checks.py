@@ -208,6 +208,15 @@ def test_a_selection_of_macs_keeps_the_addresses_of_all():
     assert found == ["ok", "ok"]
 
 
+def test_of_one_mac_there_is_no_cable_to_judge():
+    shelf = Shelf()
+    cabling = next(check for check in FLEET_CHECKS if check.name == "cabling")
+
+    (finding,) = cabling.judge(replace(shelf.inventory, macs=shelf.inventory.macs[:1]), {"studio-1": shelf.facts(1)})
+
+    assert (finding.verdict.value, finding.have) == ("ok", "not looked at: a cable has two ends, and this is one Mac")
+
+
 def test_a_network_too_small_for_the_fleet_is_a_finding():
     finding = the_one(Shelf(settings={"interconnect": {"network": "10.55.0.0/28"}}), "cable-addresses")
 

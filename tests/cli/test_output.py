@@ -131,3 +131,31 @@ def test_the_live_line_is_gone_before_a_question_is_asked():
         pause.wait(0.3)
 
         assert stderr.getvalue() == shown
+
+
+def test_on_a_terminal_an_answer_stands_above_the_live_line():
+    stdout, stderr = Terminal(), Terminal()
+    output, pause = Output(stdout=stdout, stderr=stderr), threading.Event()
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "following its logs")
+        while not watcher.is_live:
+            pause.wait(0.01)
+        output.answer("a line of the log")
+    output.answer("the end")
+
+    assert "a line of the log" in stderr.getvalue()
+    assert stdout.getvalue() == "the end\n"
+
+
+def test_an_answer_that_goes_elsewhere_stays_on_stdout_whatever_is_on_the_terminal():
+    stdout, stderr = io.StringIO(), Terminal()
+    output, pause = Output(stdout=stdout, stderr=stderr), threading.Event()
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "reading")
+        while not watcher.is_live:
+            pause.wait(0.01)
+        output.answer("studio-1  ok")
+
+    assert stdout.getvalue() == "studio-1  ok\n"
