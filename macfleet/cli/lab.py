@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from macfleet.cli import lab_model
+from macfleet.cli.completion import hardware_names
 from macfleet.cli.output import Output, column_width
 from macfleet.cli.session import JsonOption, QuietOption
 from macfleet.core.words import count
@@ -47,7 +48,9 @@ def _folder(directory: Path | None) -> Path:
 @app.command("up")
 def up(
     macs: Annotated[int, typer.Option("--macs", min=1, max=32, help="How many Macs")] = 4,
-    hardware: Annotated[str, typer.Option("--hardware", help="Their kind: a model identifier or an alias")] = "mac-studio-m3-ultra",
+    hardware: Annotated[
+        str, typer.Option("--hardware", help="Their kind: a model identifier or an alias", autocompletion=hardware_names)
+    ] = "mac-studio-m3-ultra",
     directory: NewDirOption = Path("macfleet-lab"),
     as_shipped: Annotated[
         bool, typer.Option("--as-shipped", help="Out of the box: no cables, RDMA off, FileVault on, sudo with a password, no Homebrew")

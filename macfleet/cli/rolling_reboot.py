@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from macfleet.cli.completion import risk_names
 from macfleet.cli.session import (
     DryRunOption,
     GroupOption,
@@ -31,7 +32,9 @@ DeadlineOption = Annotated[
 ]
 RiskOption = Annotated[
     list[str] | None,
-    typer.Option("--accept-risk", help="Accept a danger by its name: `filevault`, `unhealthy-service`", show_default=False),
+    typer.Option(
+        "--accept-risk", help="Accept a danger by its name: `filevault`, `unhealthy-service`", show_default=False, autocompletion=risk_names
+    ),
 ]
 
 

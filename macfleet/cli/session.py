@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from macfleet.cli.completion import group_names, mac_names
 from macfleet.cli.output import Output
 from macfleet.core.errors import RequestError
 
@@ -27,10 +28,12 @@ InventoryOption = Annotated[
     ),
 ]
 MacOption = Annotated[
-    list[str] | None, typer.Option("--mac", "-m", help="Only this Mac; wildcards allowed; repeat for more", show_default=False)
+    list[str] | None,
+    typer.Option("--mac", "-m", help="Only this Mac; wildcards allowed; repeat for more", show_default=False, autocompletion=mac_names),
 ]
 GroupOption = Annotated[
-    list[str] | None, typer.Option("--group", "-g", help="Only Macs of this group; wildcards allowed", show_default=False)
+    list[str] | None,
+    typer.Option("--group", "-g", help="Only Macs of this group; wildcards allowed", show_default=False, autocompletion=group_names),
 ]
 TagOption = Annotated[list[str] | None, typer.Option("--tag", "-t", help="Only Macs with this tag; wildcards allowed", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout")]

@@ -1,0 +1,46 @@
+"""What a shell may complete: names that are known without asking a Mac. A mistake in the inventory completes to nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from macfleet.core.errors import MacfleetError
+
+if TYPE_CHECKING:
+    from macfleet.inventory.mac import Inventory
+
+
+def mac_names(ctx: typer.Context) -> list[str]:
+    inventory = _inventory(ctx)
+    return [mac.name for mac in inventory.macs] if inventory else []
+
+
+def group_names(ctx: typer.Context) -> list[str]:
+    inventory = _inventory(ctx)
+    return list(dict.fromkeys(group for mac in inventory.macs for group in mac.groups)) if inventory else []
+
+
+def hardware_names() -> list[str]:
+    from macfleet.inventory.hardware import names
+
+    return list(names())
+
+
+def risk_names() -> list[str]:
+    from macfleet.window.preflight import RISKS
+
+    return list(RISKS)
+
+
+def _inventory(ctx: typer.Context) -> Inventory | None:
+    from macfleet.inventory.load import load_inventory
+
+    named = ctx.params.get("inventory") or os.environ.get("MACFLEET_INVENTORY")
+    try:
+        return load_inventory(Path(named or "inventory.yaml").absolute())
+    except (MacfleetError, OSError):
+        return None
