@@ -226,7 +226,7 @@ class Watcher:
         while not self._stopped.wait(pause_s):
             pause_s = 10.0
             if awaited := self._awaited():
-                self._output.talk(f"waiting for {awaited}")
+                self._output.talk(awaited if ": waiting " in awaited else f"waiting for {awaited}")
 
     def _show_live(self) -> None:
         """The live line, as long as anything is awaited."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from macfleet.core.errors import MacfleetError
 from macfleet.core.outcome import Outcome
+from macfleet.core.words import count
 from macfleet.engines.base import gateway_label, worker_label
 from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet
@@ -106,8 +107,8 @@ class Status:
         if not self.services and not self.silent:
             return "no service is deployed"
         well = sum(service.is_well for service in self.services)
-        silent = f", {len(self.silent)} Macs could not be asked" if self.silent else ""
-        return f"{well} of {len(self.services)} services are well{silent}"
+        silent = f", {count(len(self.silent), 'Mac')} could not be asked" if self.silent else ""
+        return f"{well} of {count(len(self.services), 'service')} well{silent}"
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -109,7 +109,7 @@ def _returning(roll: Roll, mac: MacRoll, observation: Observation | None, now: f
     waited_s = now - mac.since
     if observation is not None and waited_s >= roll.options.return_s:
         return _did_not_return(roll, mac, observation, now)
-    doing = f"waiting for another boot session than {mac.boot_before}"
+    doing = "waiting for it to come back"  # short: it stands in one line of a terminal, with the time
     return roll, Look(mac.name, doing, _poll_s(waited_s, observation), mac.since + roll.options.return_s)
 
 
