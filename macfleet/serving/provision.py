@@ -17,6 +17,7 @@ from macfleet.core.fact import Fact, Facts
 from macfleet.core.finding import Verdict
 from macfleet.core.outcome import Outcome, Report
 from macfleet.core.result import Result
+from macfleet.core.words import count
 from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet, read_facts
 from macfleet.fleet.journal import Journal
@@ -228,7 +229,7 @@ def _sudo_asks(mac: Mac, plan: MacPlan) -> MacfleetError:
     return MacfleetError(
         f"sudo asks for a password on {mac.name}, and nobody is there to type it: nothing was changed there",
         mac=mac.name,
-        truths=_still_wanted(plan),
+        truths=[f"{count(len(plan.changes), 'change')} wait there"],
         hint=how_to_allow(mac.user),
     )
 
