@@ -210,6 +210,10 @@ def _clear(fleet: Fleet, deployed: Deployed, old: Deployed | None, say: Say) -> 
         truths += [f"{mac} could not be cleared: {problem.what}" for mac, problem in stuck.items()]
     except MacfleetError as problem:
         truths.append(f"it could not be cleared: {problem}; `macfleet stop {deployed.name}` tries again")
+    except KeyboardInterrupt:  # not waited for: `stop` knows the service as well
+        truths.append(
+            f"its jobs may run on {', '.join(deployed.macs)}: clearing them was interrupted; `macfleet stop {deployed.name}` ends them"
+        )
     if old is not None:
         truths.append(f"the deployment of {old.deployed_at} was ended before and does not run any more")
     return truths

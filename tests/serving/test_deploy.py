@@ -24,7 +24,7 @@ from macfleet.serving.deploy import deploy
 from macfleet.serving.gang import GangPlan, lan_address, plan_gang, plan_offline
 from macfleet.serving.model import load_model
 from macfleet.serving.ports import Wanted, refuse_taken
-from macfleet.serving.services import parse_deployed
+from macfleet.serving.services import parse_deployed, read_services
 from tests.serving.small_mac import SmallFleet, StubGateway
 from tests.serving.test_staging import CONFIG, names, safetensors
 
@@ -170,6 +170,18 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running(fleet, model, stub):
     assert interrupted.value.exit_code == 130
     assert any("booted out and its secrets removed on studio-1, studio-2" in truth for truth in interrupted.value.truths)
     assert run(fleet, model).passed
+
+
+def test_a_second_ctrl_c_leaves_what_stop_ends(fleet, model):
+    def interrupt(text):
+        if "asking the canary" in text or "finishes its answers" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as interrupted:
+        run(fleet, model, say=interrupt)
+
+    assert interrupted.value.truths[-1].endswith("clearing them was interrupted; `macfleet stop chat` ends them")
+    assert set(read_services(fleet)[0]) == {"chat"}
 
 
 def test_ctrl_c_while_weights_are_sent_leaves_the_older_deployment_alone(fleet, model):
