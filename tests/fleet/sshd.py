@@ -104,8 +104,9 @@ class Sshd:
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
 
     def program(self, name: str, script: str) -> None:
-        """A program of the Mac, as a shell script."""
+        """A program of the Mac, as a shell script; one that is called by its path is put there."""
         path = self.directory / "bin" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
