@@ -26,6 +26,7 @@ def main() -> None:
     except SystemExit as ending:
         if ending.code == Interrupted.exit_code:
             _end(_interrupted())
+        _ignore_ctrl_c()
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,13 +46,18 @@ def _run() -> None:
 
 
 def _end(error: MacfleetError) -> NoReturn:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is over: another Ctrl-C would only turn this sentence into a traceback
+    _ignore_ctrl_c()
     from macfleet.cli.output import Output
 
     Output().error(error)
     sys.exit(error.exit_code)
+
+
+def _ignore_ctrl_c() -> None:
+    """All is over: a Ctrl-C while Python winds up would only turn the last sentence into a traceback, and its exit code into another."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _of_this_machine(error: OSError) -> MacfleetError:

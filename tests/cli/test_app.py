@@ -21,6 +21,13 @@ from macfleet.cli.app import main
 main()
 """
 
+CTRL_C_BEHIND_THE_END = """
+import atexit, os, signal
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+from macfleet.cli.app import main
+main()
+"""
+
 MACFLEET = "from macfleet.cli.app import main; main()"
 
 
@@ -30,6 +37,12 @@ def test_ctrl_c_while_the_command_line_is_loaded_is_a_sentence_and_130():
     assert (ended.returncode, ended.stdout) == (130, "")
     assert ended.stderr.startswith("error: interrupted\n")
     assert "Traceback" not in ended.stderr
+
+
+def test_ctrl_c_behind_the_end_changes_nothing_any_more():
+    ended = subprocess.run([sys.executable, "-c", CTRL_C_BEHIND_THE_END, "--version"], capture_output=True, text=True, timeout=60)
+
+    assert (ended.returncode, ended.stdout.split()[0], ended.stderr) == (0, "macfleet", "")
 
 
 @pytest.mark.parametrize("command", [["lab", "fault"], ["inventory", "schema"]], ids=" ".join)
