@@ -4,11 +4,13 @@ The script comes to the Mac by stdin, never by argv: payloads, secrets among the
 command through a pipe. It answers on stdout and stderr, each cut by marker lines that start with a nonce:
 
     NONCE begin
-    …bytes of command 0…NONCE 0 EXIT_STATUS done|timeout|stuck TICKS
+    …bytes of command 0…NONCE 0 EXIT_STATUS|lost done|timeout|stuck TICKS
     …
     NONCE end
 
-The bytes between two markers are the command's own, whatever they are. What stands before `begin` is a login shell's chatter.
+The bytes between two markers are the command's own, whatever they are. On stdout, bash says a command's exit status among them
+too (`NONCE 0 EXIT_STATUS`): that line counts where the shell has lost the status, and is nobody's bytes (shell.py says why).
+What stands before `begin` is a login shell's chatter.
 """
 
 from __future__ import annotations
@@ -160,9 +162,11 @@ class Answer:
     def _reply(self, index: int) -> Reply:
         stdout, marker = self._stdout.segments[index]
         stderr, _ = self._stderr.segments[index]
-        status, how, ticks = int(marker[1]), marker[2].decode(), int(marker[3])
+        how, ticks = marker[2].decode(), int(marker[3])
         if how == "done":
-            return Reply(index, status, stdout, stderr, ticks=ticks)
+            status = self._stdout.statuses.get(index) if marker[1] == b"lost" else int(marker[1])
+            reason = "has ended, but was killed before it could say how" if status is None else ""
+            return Reply(index, status, stdout, stderr, reason=reason, ticks=ticks)
         timeout_s = self._script.commands[index].timeout_s
         reason = f"was stopped: not done after its {timeout_s:g} s"
         if how == "stuck":
@@ -178,6 +182,7 @@ class _Stream:
         self._pending = bytearray()
         self._searched = 0
         self.segments: dict[int, tuple[bytes, list[bytes]]] = {}
+        self.statuses: dict[int, int] = {}  # what the commands said themselves
         self.has_begun = False
         self.has_ended = False
 
@@ -200,6 +205,11 @@ class _Stream:
             self._searched = start
             return False
         words = bytes(self._pending[start + len(self._marker) : end]).split()
+        if len(words) == 2:  # among a command's bytes, and no end of them
+            self.statuses.setdefault(int(words[0]), int(words[1]))
+            del self._pending[start : end + 1]
+            self._searched = start
+            return True
         segment = bytes(self._pending[:start])
         del self._pending[: end + 1]
         self._searched = 0

@@ -1,5 +1,6 @@
 """The framed script, run by the shells that a Mac (bash in its POSIX mode) and a lab on Debian (dash) call `sh`."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -29,9 +30,10 @@ def shell(request):
 class Running:
     """A script under way in a local shell, without a terminal, its answer understood as it comes."""
 
-    def __init__(self, shell, commands, manner, *, slowly=False, **options):
+    def __init__(self, shell, commands, manner, *, slowly=False, tick_s=0.1, prelude="", **options):
         self.wait_s = 0.5 if slowly else 0.0
-        self.script = render_script(commands, manner, tick_s=0.1, **options)
+        script = render_script(commands, manner, tick_s=tick_s, **options)
+        self.script = dataclasses.replace(script, text=prelude.encode() + script.text)
         self.answer = Answer(self.script)
         self.replies = {}
         bootstrap = self.script.bootstrap.replace("exec /bin/sh", "exec " + " ".join(shell))
@@ -154,6 +156,83 @@ def test_apply_stops_behind_the_first_failure(shell):
     assert [reply.exit_status for reply in replies] == [0, 1]
 
 
+def test_a_tick_at_the_very_end_of_a_command_does_not_lose_its_exit_status(shell):
+    # Ticks as often as commands: nearly every script has a command that ends while its shell is about to be woken.
+    commands = [command("sh", "-c", f"sleep 0.0{number % 3}; exit {number % 3}", timeout_s=2) for number in range(40)]
+
+    replies = shell(commands, tick_s=0.01)
+
+    assert [(reply.exit_status, reply.reason) for reply in replies] == [(number % 3, "") for number in range(40)]
+
+
+FORGETFUL = 'wait() { command wait "$@"; mf_tick; return 142; }\n'  # what bash's `wait` does in that moment
+
+
+@pytest.mark.parametrize("manner", [Manner.IN_ORDER, Manner.SIDE_BY_SIDE])
+def test_an_exit_status_that_bash_has_lost_is_the_commands_own(manner):
+    commands = [command("cat", stdin=b"x"), command("sh", "-c", "printf y; exit 142"), command("no-such"), command("true")]
+
+    replies = run(("bash", "--posix"), commands, manner, prelude=FORGETFUL)
+
+    assert [(reply.exit_status, reply.stdout) for reply in replies] == [(0, b"x"), (142, b"y"), (127, b""), (0, b"")]
+
+
+def test_apply_stops_behind_a_failure_whose_exit_status_bash_has_lost():
+    commands = [command("true"), command("sh", "-c", "exit 3"), command("echo", "never")]
+
+    replies = run(("bash", "--posix"), commands, Manner.STOP_AT_FAILURE, prelude=FORGETFUL)
+
+    assert [reply.exit_status for reply in replies] == [0, 3]
+
+
+def test_apply_stops_behind_a_command_whose_own_shell_was_killed():
+    replies = run(("bash", "--posix"), [command("sh", "-c", "kill -KILL $PPID"), command("echo", "never")], Manner.STOP_AT_FAILURE)
+
+    assert [reply.exit_status for reply in replies] == [128 + signal.SIGKILL]
+
+
+def test_an_exit_status_that_nobody_knows_is_none():
+    (reply,) = run(("bash", "--posix"), [command("sh", "-c", "kill -KILL $PPID")], Manner.IN_ORDER, prelude=FORGETFUL)
+
+    assert (reply.exit_status, reply.reason) == (None, "has ended, but was killed before it could say how")
+
+
+STUBBORN = "trap '' TERM; echo $$ >\"$1\"; while :; do sleep 0.1; done"
+
+
+@pytest.mark.parametrize("stdin", [None, b"x"])
+def test_a_stubborn_command_does_not_outlive_its_time(shell, stdin, tmp_path):
+    pid_file = tmp_path / "pid"
+
+    shell([command("sh", "-c", STUBBORN, "sh", str(pid_file), stdin=stdin, timeout_s=0.2), command("true")])
+
+    assert not is_alive(int(pid_file.read_text()))
+
+
+# A process cannot be made immune to SIGKILL: here only bash's own shell of the command gets it.
+HARMLESS = 'kill() { case $2 in KILL) [ "$own" = setsid ] || command kill -s KILL "$p" ;; *) command kill "$@" ;; esac; }\n'
+
+
+@pytest.mark.parametrize("shell_words", SHELLS, ids=" ".join)
+def test_a_command_that_not_even_sigkill_ends_is_left_behind(shell_words, tmp_path):
+    pid_file = tmp_path / "pid"
+    commands = [command("sh", "-c", STUBBORN, "sh", str(pid_file), timeout_s=0.2), command("echo", "later")]
+    running = Running(shell_words, commands, Manner.IN_ORDER, prelude=HARMLESS)
+
+    wait_until(lambda: running.answer.is_complete, "the script has ended")
+
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    stuck, later = running.end().values()
+    assert stuck.reason == "hangs: not done after its 0.2 s, and not even SIGKILL ends it"
+    assert later.stdout == b"later\n"
+
+
+def test_what_a_command_says_after_sigterm_is_its_own(shell):
+    said, later = shell([command("sh", "-c", "trap 'echo bye; exit 0' TERM; while :; do sleep 0.1; done", timeout_s=0.2), command("true")])
+
+    assert (said.exit_status, said.stdout, later.stdout) == (None, b"bye\n", b"")
+
+
 def test_apply_stops_behind_a_timeout(shell):
     replies = shell([command("sleep", "300", timeout_s=0.2), command("echo", "never")], Manner.STOP_AT_FAILURE)
 
@@ -270,6 +349,19 @@ def test_a_login_shell_that_chatters_is_not_understood_as_an_answer():
     (reply,) = answer.feed(stderr=script.nonce + b" begin\n" + script.nonce + b" 0 0 done 0\n")
 
     assert reply.stdout == b"x\n"
+
+
+def test_a_lost_exit_status_is_the_one_that_the_command_has_said():
+    script = render_script([command("echo", "x"), command("echo", "y")])
+    answer = Answer(script)
+    lines = (b"begin\n", b"0 3\n", b"0 lost done 1\n", b"0 4\n", b"1 lost done 0\n")
+    begin, said, lost, late, unsaid = (script.nonce + b" " + line for line in lines)
+
+    answer.feed(stdout=begin + b"x" + said + b"behind\n" + lost + b"y" + late + b"\n" + unsaid)
+    first, second = answer.feed(stderr=begin + lost + unsaid)
+
+    assert (first.exit_status, first.stdout, first.reason) == (3, b"xbehind\n", "")
+    assert (second.exit_status, second.stdout) == (None, b"y\n")
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.integers(1, 7))
