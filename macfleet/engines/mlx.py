@@ -126,6 +126,7 @@ def gateway_config(gang: Gang) -> dict[str, Any]:
         "concurrency": service.concurrency,
         "api_key": gang.api_key.reveal() if gang.api_key else None,
         "state_dir": join(paths.service(service.name), "state"),
+        "heartbeat_file": join(paths.service(service.name), "gateway-heartbeat.json"),
         "drain_timeout_s": gang.drain_s,
     }
 

@@ -45,6 +45,7 @@ class GatewayConfig(_Strict):
     queue_limit: int = Field(64, ge=0, description="Requests that may wait; one more gets 429")
     api_key: FileSecret | None = Field(None, description="Bearer key of the clients; none: everybody who can connect")
     state_dir: Path
+    heartbeat_file: Path | None = Field(None, description="A sign of life for the agent on this Mac; none: it does not watch this gateway")
     heartbeat_timeout_s: float = Field(3.0, gt=0, description="A worker silent for longer is lost")
     drain_timeout_s: float = Field(120.0, ge=0, description="How long running requests may take after SIGTERM")
 

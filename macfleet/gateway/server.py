@@ -13,6 +13,7 @@ import uvicorn
 
 from macfleet.gateway.config import GatewayConfig
 from macfleet.gateway.control import Control, PortTaken
+from macfleet.gateway.heart import Heart
 from macfleet.gateway.http import Face
 from macfleet.gateway.model_text import load_model_text
 from macfleet.gateway.service import Service
@@ -101,6 +102,7 @@ async def _first_done(server: Awaitable[None], *endless: Awaitable[None]) -> Non
 
 
 async def _ticking(service: Service) -> None:
+    heart = Heart(service.config.heartbeat_file)
     while True:
         asked = time.monotonic()
         await asyncio.sleep(_TICK_S)
@@ -109,6 +111,8 @@ async def _ticking(service: Service) -> None:
             log.warning("the gateway itself was held up", extra={"for_s": round(time.monotonic() - asked, 1)})
             await asyncio.sleep(_TICK_S)
         service.tick()
+        if service.text is not None:  # loading a tokenizer may hold up everything for a while, which is no reason to be ended
+            heart.beat(service.gang.epoch)
 
 
 async def _loading(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""The sign of life that a worker leaves in a file, twice a second."""
+"""The sign of life that a worker and a gateway leave in a file, twice a second."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class Beat:
     def busy_s(self) -> float:
         """How long one step has been running, by the worker's own clock; 0 when idle."""
         return 0.0 if self.busy_since is None else max(self.time - self.busy_since, 0.0)
+
+
+def render_beat(beat: Beat) -> str:
+    return json.dumps({"pid": beat.pid, "time": beat.time, "busy_since": beat.busy_since, "epoch": beat.epoch})
 
 
 def parse_beat(text: str) -> Beat | None:

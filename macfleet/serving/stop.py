@@ -25,8 +25,8 @@ _USUAL_WIRED_BYTES = 12 * GIB
 _WIRED_DEADLINE_S = 60.0
 # What macOS wires and unwires by itself. A leak of less could not be told from it, and would not keep a model from loading.
 _NOTICEABLE_BYTES = 2 * GIB
-# Written by deploy beside the service; secrets among them. heartbeat.json is the worker's.
-_FILES = ("worker.json", "gateway.json", "ring.json", "rdma.json", "heartbeat.json")
+# Written by deploy beside the service; secrets among them. The heartbeats are the jobs' own.
+_FILES = ("worker.json", "gateway.json", "ring.json", "rdma.json", "heartbeat.json", "gateway-heartbeat.json")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import resource
@@ -27,6 +26,7 @@ from macfleet.engines.protocol import (
     decode_from_gateway,
     encode,
 )
+from macfleet.health.heartbeat import Beat, render_beat
 from macfleet.worker.config import WorkerConfig
 
 log = logging.getLogger("macfleet.worker")
@@ -168,10 +168,10 @@ class Control:
 def write_heartbeat(file: Path, *, epoch: int, busy_s: float | None) -> None:
     """The sign of life that the agent on this Mac looks at; replaced as a whole. `busy_since` is wall time, like `time`."""
     now = time.time()
-    beat = {"pid": os.getpid(), "time": now, "busy_since": None if busy_s is None else now - busy_s, "epoch": epoch}
+    beat = Beat(os.getpid(), now, None if busy_s is None else now - busy_s, epoch)
     fresh = file.with_name(f".{file.name}.new")
     try:
-        fresh.write_text(json.dumps(beat))
+        fresh.write_text(render_beat(beat))
         fresh.replace(file)
     except OSError as error:  # a full disk must not end a worker that computes
         log.warning("could not write %s: %s", file, error.strerror)

@@ -37,7 +37,8 @@ class OneMac:
         self.paths = MacPaths(str(root))
         self.clock = HandClock()
         self.launchd = Launchd()
-        self.watchdog = Watchdog(self.paths, self.clock, self.launchd)
+        self.is_disk_full = False
+        self.watchdog = Watchdog(self.paths, self.clock, self.launchd, can_write=lambda directory: not self.is_disk_full)
 
     def deploy(self, service, pid=PID):
         directory = self.directory(service)
@@ -45,6 +46,11 @@ class OneMac:
         worker = {"service": service, "rank": 0, "heartbeat_file": str(directory / "heartbeat.json")}
         (directory / "worker.json").write_text(json.dumps(worker))
         self.launchd.pids[self.label(service)] = pid
+
+    def deploy_gateway(self, service, **config):
+        self.directory(service).mkdir(parents=True, exist_ok=True)
+        (self.directory(service) / "gateway.json").write_text(json.dumps({"service": service, **config}))
+        self.launchd.pids[f"dev.macfleet.{service}.gateway"] = PID
 
     def beat(self, service, pid=PID):
         beat = {"pid": pid, "time": self.clock.now(), "busy_since": None, "epoch": 1}
@@ -91,6 +97,37 @@ def test_a_frozen_worker_is_ended_and_its_neighbour_is_not(mac):
     mac.live(7, "code")
 
     assert mac.launchd.signals == [(Action.TERMINATE, "dev.macfleet.chat.worker")]
+
+
+def test_a_frozen_gateway_is_ended_and_the_worker_beside_it_is_not(mac):
+    mac.deploy("chat")
+    heartbeat = mac.directory("chat") / "gateway-heartbeat.json"
+    mac.deploy_gateway("chat", heartbeat_file=str(heartbeat))
+    heartbeat.write_text(json.dumps({"pid": PID, "time": 1.0, "busy_since": None, "epoch": 1}))
+
+    mac.live(9, "chat")
+
+    assert mac.launchd.signals == [(Action.TERMINATE, "dev.macfleet.chat.gateway")]
+
+
+def test_a_gateway_that_was_deployed_before_gateways_had_a_heartbeat_is_left_alone(mac):
+    mac.deploy_gateway("chat")
+
+    mac.live(300)
+
+    assert mac.launchd.signals == []
+
+
+def test_on_a_full_disk_nobody_is_ended_because_no_heartbeat_can_be_written(mac):
+    mac.deploy("chat")
+    mac.live(3, "chat")
+
+    mac.is_disk_full = True
+    mac.live(300)
+    mac.is_disk_full = False
+    mac.live(4)
+
+    assert mac.launchd.signals == []
 
 
 def test_a_frozen_worker_that_stays_is_killed(mac):

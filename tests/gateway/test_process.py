@@ -5,11 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
 
 from macfleet.gateway.config import GatewayConfig, WorkerSeat, render_config
+from macfleet.health.heartbeat import parse_beat
 from tests.gateway.conftest import curve_pair
 from tests.gateway.echo import ending
 
@@ -48,6 +50,20 @@ def lines_until(process, event):
         yield entry
         if entry["event"] == event:
             return
+
+
+def test_it_beats_once_it_can_answer(config_file, tmp_path):
+    heartbeat = tmp_path / "gateway-heartbeat.json"
+
+    with ending(gateway(config_file(heartbeat_file=heartbeat))) as process:
+        list(lines_until(process, "tokenizer loaded"))
+        deadline = time.monotonic() + 20
+        while not heartbeat.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+    assert parse_beat(heartbeat.read_text()).pid == process.pid
 
 
 def test_it_logs_json_lines_and_ends_with_0_when_asked_to(config_file):
