@@ -67,7 +67,9 @@ class Output:
             (self._err if self._is_under_a_live_line() else self._out).print(text)
 
     def fragment(self, text: str) -> None:
-        """A piece of an answer that is still coming: printed at once, without a line end."""
+        """A piece of an answer that is still coming: printed at once, without a line end, and not behind the live line."""
+        if self._watcher is not None and self._watcher.is_live:
+            self._watcher.rest()
         self._write(text)
 
     def json(self, value: object) -> None:

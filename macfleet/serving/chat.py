@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from macfleet.core.errors import ServiceFailed
 from macfleet.core.units import format_duration
 from macfleet.fleet.fleet import Fleet
 from macfleet.serving.gateway import Gateway, open_gateway
@@ -36,15 +37,26 @@ def chat(fleet: Fleet, deployed: Deployed, question: Question, *, wait_s: float 
     messages.append({"role": "user", "content": question.text})
     options: dict[str, Any] = {"max_tokens": question.max_tokens, "temperature": question.temperature}
     with open_gateway(head, fleet.connection(head), deployed) as gateway:
-        _wait(fleet, deployed.name, gateway, wait_s, say)
-        yield from gateway.stream(messages, **{name: value for name, value in options.items() if value is not None})
+        with fleet.awaiting(deployed.name, "getting ready to answer"):
+            _wait(fleet, deployed, gateway, wait_s, say)
+        pieces = gateway.stream(messages, **{name: value for name, value in options.items() if value is not None})
+        with fleet.awaiting(deployed.name, "reading the question"):
+            first = next(pieces, "")
+        yield first
+        yield from pieces
 
 
-def _wait(fleet: Fleet, name: str, gateway: Gateway, wait_s: float, say: Say) -> None:
-    """Until it is ready or the time is over: then the gateway's own refusal says best why it does not answer."""
+def _wait(fleet: Fleet, deployed: Deployed, gateway: Gateway, wait_s: float, say: Say) -> None:
+    """Until it is ready or the time is over: then the gateway's own refusal says best why it does not answer, if it says anything."""
     deadline, last = fleet.clock.monotonic() + wait_s, ""
     while not (health := gateway.health()).is_ready and fleet.clock.monotonic() < deadline:
         if health.sentence() != last:
             last = health.sentence()
-            say(f"{name}: {last}; asking again, for at most {format_duration(wait_s)}")
+            say(f"{deployed.name}: {last}; asking again, for at most {format_duration(wait_s)}")
         fleet.clock.sleep(_POLL_S)
+    if health.state == "silent":
+        raise ServiceFailed(
+            f"the gateway of {deployed.name} on {deployed.head} does not answer: {health.reason}",
+            mac=deployed.head,
+            hint=f"`macfleet status {deployed.name}` shows its jobs; launchd restarts one that ended, macfleet's agent one that hangs",
+        )

@@ -18,6 +18,8 @@ from macfleet.inventory.mac import Mac
 from macfleet.serving.services import Deployed
 
 _CONNECT_S = 10.0
+_HEALTH_S = 4.0  # its event loop answers at once, or hangs
+_PIECE_S = 600.0  # the first one waits for a place in the queue and for a long prompt to be read
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Gateway:
     def health(self) -> Health:
         """Never raises for a gateway that is away or not ready: that is an answer too."""
         try:
-            response = self._http.get("/health", timeout=_CONNECT_S)
+            response = self._http.get("/health", timeout=_HEALTH_S)
             body = response.json()
             return Health(
                 state=str(body["state"]),
@@ -104,7 +106,7 @@ class Gateway:
         """The pieces of an answer as they are written. Raises ServiceFailed when the answer breaks off."""
         body = {"model": self._model, "messages": list(messages), "stream": True, **options}
         try:
-            with self._http.stream("POST", "/v1/chat/completions", json=body, timeout=httpx.Timeout(_CONNECT_S, read=None)) as response:
+            with self._http.stream("POST", "/v1/chat/completions", json=body, timeout=httpx.Timeout(_CONNECT_S, read=_PIECE_S)) as response:
                 if response.status_code != 200:
                     response.read()
                     raise _refusal(response)

@@ -144,7 +144,8 @@ def read_health(fleet: Fleet, deployed: Deployed) -> Health:
 
 
 def _status(fleet: Fleet, deployed: Deployed) -> ServiceStatus:
-    health = read_health(fleet, deployed)
+    with fleet.awaiting(deployed.name, "saying how it is"):
+        health = read_health(fleet, deployed)
     known = [mac for mac in fleet.inventory.macs if mac.name in deployed.macs]
 
     def jobs(mac: Mac, connection: Connection) -> tuple[Job | None, Job | None]:

@@ -1,5 +1,6 @@
 import pytest
 
+from macfleet.core.errors import ServiceFailed
 from macfleet.serving.chat import Question, chat
 from tests.serving.small_mac import SmallFleet, StubGateway
 from tests.serving.test_services import deployed
@@ -37,6 +38,15 @@ def test_a_service_that_is_coming_back_is_waited_for_and_the_wait_is_said(fleet,
 
     assert list(chat(fleet, deployed(), Question("?"), wait_s=30, say=say)) == ["Par", "is"]
     assert said == ["chat: assembling; asking again, for at most 30 s"]
+
+
+def test_a_gateway_at_whose_port_nobody_listens_is_not_asked_at_the_end(fleet):
+    fleet.small["studio-1"].port = 1
+
+    with pytest.raises(ServiceFailed, match="the gateway of chat on studio-1 does not answer: nothing listens at its port") as failed:
+        list(chat(fleet, deployed(), Question("?"), wait_s=2))
+
+    assert "macfleet status chat" in failed.value.hint
 
 
 def test_a_service_that_stays_away_is_asked_at_the_end_and_gives_its_own_reason(fleet, stub):
