@@ -100,6 +100,8 @@ def deploy(
         plan = plan_gang(fleet_inventory, service, found.card, report, services=services.values())
         plan.refuse_unfit()
         _show_plan(session.output.talk, plan)
+        if (old := services.get(service.name)) is not None:
+            session.output.talk(f"it replaces the deployment from {old.deployed_at} on {', '.join(old.macs)}")
         if not session.consent(f"Deploy {service.name} on {', '.join(service.macs)}?", yes=yes):
             raise typer.Exit(1)
         for member in service.macs:

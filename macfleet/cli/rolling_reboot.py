@@ -98,7 +98,7 @@ def _roll(
     roll, remembered = found if found else (None, {})
     names = [entry.name for entry in roll.macs] if roll else [mac.name for mac in session.macs]
     macs = [session.inventory.mac(name) for name in names]
-    services = read_for_roll(fleet, macs, remembered)
+    services = read_for_roll(fleet, remembered)
     left = [entry.name for entry in roll.macs if entry.step is not Step.DONE] if roll else names
     _say_plan(session, left, services)
     roller = Roller(fleet, file, session.journal, services, output.talk)

@@ -49,9 +49,16 @@ def status(
 def _show(output: Output, found: Status) -> None:
     for service in found.services:
         _show_service(output, service)
+    for left in found.leftovers:
+        output.warn(left.sentence())
     for mac, error in found.silent.items():
-        output.warn(f"{mac} could not be asked: {error.what}; what has its head there is missing here")
+        output.warn(f"{mac} could not be asked: {error.what}; a service that only it knows is missing here")
     output.answer(found.sentence())
+    for service in found.services:
+        if command := service.without_the_missing():
+            output.next_step(f"{command}  # when {' and '.join(service.missing)} will not be back soon")
+    for name in dict.fromkeys(left.deployed.name for left in found.leftovers):
+        output.next_step(f"macfleet stop {name} --leftovers")
     if not found.services and not found.silent:
         output.next_step("macfleet deploy --model NAME")
 

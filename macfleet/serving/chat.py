@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from macfleet.core.errors import ServiceFailed
+from macfleet.core.errors import ServiceFailed, Unreachable
 from macfleet.core.units import format_duration
+from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet
+from macfleet.inventory.mac import Mac
 from macfleet.serving.gateway import Gateway, open_gateway
 from macfleet.serving.services import Deployed
 
@@ -36,7 +38,7 @@ def chat(fleet: Fleet, deployed: Deployed, question: Question, *, wait_s: float 
     messages = [{"role": "system", "content": question.system}] if question.system else []
     messages.append({"role": "user", "content": question.text})
     options: dict[str, Any] = {"max_tokens": question.max_tokens, "temperature": question.temperature}
-    with open_gateway(head, fleet.connection(head), deployed) as gateway:
+    with open_gateway(head, _connection(fleet, head, deployed), deployed) as gateway:
         with fleet.awaiting(deployed.name, "getting ready to answer"):
             _wait(fleet, deployed, gateway, wait_s, say)
         pieces = gateway.stream(messages, **{name: value for name, value in options.items() if value is not None})
@@ -44,6 +46,15 @@ def chat(fleet: Fleet, deployed: Deployed, question: Question, *, wait_s: float 
             first = next(pieces, "")
         yield first
         yield from pieces
+
+
+def _connection(fleet: Fleet, head: Mac, deployed: Deployed) -> Connection:
+    try:
+        return fleet.connection(head)
+    except Unreachable as error:
+        what = f"{head.name}, the head of {deployed.name}, does not answer: {error.what}"
+        hint = f"wait until it is back, or deploy {deployed.name} without it: `macfleet status {deployed.name}` says how"
+        raise type(error)(what, mac=head.name, truths=error.truths, hint=hint) from error
 
 
 def _wait(fleet: Fleet, deployed: Deployed, gateway: Gateway, wait_s: float, say: Say) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from macfleet.core.data import data_path
-from macfleet.core.errors import Interrupted, MacfleetError, ServiceFailed
+from macfleet.core.errors import Interrupted, MacfleetError, ServiceFailed, Unreachable
 from macfleet.core.fact import Facts
 from macfleet.core.outcome import Report
 from macfleet.core.secret import Secret
@@ -68,8 +69,8 @@ def deploy(
     """
     began = fleet.clock.monotonic()
     gang = make_gang(fleet.inventory, plan, facts, model.name, key)
-    deployed = describe(gang, plan, fleet.clock.now())
     old = services.get(plan.service.name)
+    deployed = describe(gang, plan, _later_than(old, fleet.clock.now()))
     try:
         _refuse_taken_ports(fleet, gang, old)
         staged = _stage(fleet, gang, model, say)
@@ -78,12 +79,17 @@ def deploy(
         raise _interrupted(deployed, [f"the deployment of {old.deployed_at} still answers"] if old else []) from None
     if old is not None:
         try:
-            _replace(fleet, old, say)
+            _replace(fleet, old, gang, say)
         except KeyboardInterrupt:
             raise _interrupted(deployed, [f"the deployment of {old.deployed_at} is ended, or half ended"]) from None
     passed = _start_or_clear(fleet, gang, deployed, old, deadline_s or _start_deadline_s(gang), say)
     _prune(fleet, gang, services)
     return Deployment(proved(deployed, passed), staged, passed, fleet.clock.monotonic() - began)
+
+
+def _later_than(old: Deployed | None, now: float) -> float:
+    """Now, or later: of two records the newer one counts, and the last operator's clock may have been ahead of ours."""
+    return now if old is None else max(now, datetime.fromisoformat(old.deployed_at).timestamp() + 1)
 
 
 def _refuse_taken_ports(fleet: Fleet, gang: Gang, old: Deployed | None) -> None:
@@ -130,12 +136,18 @@ def _prune(fleet: Fleet, gang: Gang, services: Mapping[str, Deployed]) -> None:
     fleet.each(prune, macs=macs, doing="removing older stages")
 
 
-def _replace(fleet: Fleet, old: Deployed, say: Say) -> None:
-    """End the older deployment, on Macs that are in the new gang and on those that are not."""
+def _replace(fleet: Fleet, old: Deployed, gang: Gang, say: Say) -> None:
+    """End the older deployment, on Macs that are in the new gang and on those that are not.
+
+    A Mac that is away and not in the new gang is why one deploys anew at night: it is told of, and left as it is.
+    """
     say(f"the deployment of {old.name} from {old.deployed_at} is ended")
-    report = stop_service(fleet, old, say)
-    if not report.ok:
-        mac, error = next(iter(report.errors().items()))
+    not_needed = set(old.macs) - {seat.mac.name for seat in gang.seats}
+    report = stop_service(fleet, old, say, may_be_away=not_needed)
+    for mac, error in report.errors().items():
+        if mac in not_needed and isinstance(error, Unreachable):
+            say(f"warning: {mac} is away and keeps its part of the older deployment; `macfleet stop {old.name} --leftovers` ends it there")
+            continue
         raise ServiceFailed(
             f"the older deployment of {old.name} could not be ended on {mac}: {error.what}",
             truths=(*error.truths, f"it was ended on {', '.join(report.values()) or 'no Mac'}; the new one was not started"),
@@ -162,7 +174,7 @@ def _start_or_clear(fleet: Fleet, gang: Gang, deployed: Deployed, old: Deployed 
 def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say: Say) -> Passed:
     every = MlxEngine(_templates()).jobs(gang)
     head = gang.head.mac
-    _keep(fleet, head, gang, deployed)  # first: a service that is half started is one that `stop` and `status` know
+    _keep(fleet, gang, deployed)  # first: a service that is half started is one that `stop` and `status` know
     macs = [seat.mac for seat in gang.seats]
     say(f"starting {len(every) - 1} workers and the gateway; links: {deployed.kind}")
 
@@ -180,23 +192,22 @@ def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say:
     say(f"{deployed.name}: ready; asking the canary ({canary.kind})")
     with open_gateway(head, fleet.connection(head), deployed) as gateway, fleet.awaiting(deployed.name, "answering the canary"):
         passed = run_canary(gateway, canary)
-    _keep(fleet, head, gang, proved(deployed, passed))
+    _keep(fleet, gang, proved(deployed, passed))
     return passed
 
 
-def _keep(fleet: Fleet, head: Mac, gang: Gang, deployed: Deployed) -> None:
-    owner = f"{gang.head.user}:{gang.head.group}"
-    path = service_file(head.paths, deployed.name)
-    state = f"{head.paths.service(deployed.name)}/state"
-    jobs.must(
-        head,
-        fleet.connection(head),
-        [
-            *files.make_directory(head.paths.service(deployed.name), 0o755, owner, sudo=True),
-            *files.make_directory(state, 0o700, owner, sudo=True),
-            *files.write_file(path, render_deployed(deployed).encode(), 0o644, owner, sudo=True),
-        ],
-    )
+def _keep(fleet: Fleet, gang: Gang, deployed: Deployed) -> None:
+    """On every Mac of the gang: each of them may be the one that is asked, or the one that is away."""
+    text = render_deployed(deployed).encode()
+
+    def keep(mac: Mac, connection: Connection) -> None:
+        seat = next(seat for seat in gang.seats if seat.mac.name == mac.name)
+        owner, directory = f"{seat.user}:{seat.group}", mac.paths.service(deployed.name)
+        state = files.make_directory(f"{directory}/state", 0o700, owner, sudo=True) if mac.name == deployed.head else ()
+        record = files.write_file(service_file(mac.paths, deployed.name), text, 0o644, owner, sudo=True)
+        jobs.must(mac, connection, [*files.make_directory(directory, 0o755, owner, sudo=True), *state, *record])
+
+    _all(fleet.each(keep, macs=[seat.mac for seat in gang.seats], doing="noting the service"))
 
 
 def _clear(fleet: Fleet, deployed: Deployed, old: Deployed | None, say: Say) -> list[str]:

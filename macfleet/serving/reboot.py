@@ -168,17 +168,12 @@ def _resume_if_draining(gateway: Gateway) -> None:
         gateway.resume()
 
 
-def read_for_roll(fleet: Fleet, macs: Sequence[Mac], remembered: Mapping[str, Deployed]) -> dict[str, Deployed]:
-    """The deployed services, those of an earlier run included. A silent Mac that is not to be rolled may be the head of one: refused."""
+def read_for_roll(fleet: Fleet, remembered: Mapping[str, Deployed]) -> dict[str, Deployed]:
+    """The deployed services, as any Mac of theirs tells of them; of those of an earlier run the ones whose Macs are all away now."""
     services, report = read_services(fleet)
-    silent = {name: error for name, error in report.errors().items() if name not in {mac.name for mac in macs}}
-    if silent and not remembered:
-        raise MacfleetError(
-            f"the roll did not begin: {', '.join(silent)} does not answer, so nobody knows which services have their head there",
-            truths=(*(f"{mac}: {error.what}" for mac, error in silent.items()), "no Mac was rebooted by this run"),
-            hint="every Mac of the inventory must answer before a roll",
-        )
-    return {**remembered, **services}
+    silent = set(report.errors())
+    away = {name: service for name, service in remembered.items() if silent.issuperset(service.macs)}
+    return {**away, **services}
 
 
 def _known(facts: Facts, fact: Fact[bool]) -> bool | None:

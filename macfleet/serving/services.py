@@ -1,4 +1,8 @@
-"""The services that are deployed: what the head Mac of each one keeps about it, so that any laptop can ask, stop and roll."""
+"""The services that are deployed: what every Mac of a gang keeps about it, so that any laptop can ask, stop and roll.
+
+Every Mac keeps the whole: the head may be the one that is away. Of two records of one name the newer is the service; the
+older is what a Mac still has that was away when its service was deployed anew without it.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +72,18 @@ class Deployed:
         return "127.0.0.1" if self.listen in ("0.0.0.0", "::", "") else self.listen
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """One Mac's part of a deployment that was replaced without it."""
+
+    mac: str
+    deployed: Deployed
+
+    def sentence(self) -> str:
+        name = self.deployed.name
+        return f"{self.mac} has its part of the deployment of {name} from {self.deployed.deployed_at}, which was replaced without it"
+
+
 def service_file(paths: MacPaths, name: str) -> str:
     return join(paths.service(name), "service.json")
 
@@ -91,7 +107,7 @@ def parse_deployed(text: str) -> tuple[Deployed, ...]:
 
 
 def ask_services(mac: Mac) -> Command:
-    """Prints every service.json of which this Mac is the head; fails when there is none."""
+    """Prints every service.json that this Mac has; fails when there is none."""
     return command("sh", "-c", 'cat "$1"/*/service.json', "sh", mac.paths.services, timeout_s=10)
 
 
@@ -106,8 +122,19 @@ def read_services(fleet: Fleet) -> tuple[dict[str, Deployed], Report[tuple[Deplo
         return parse_deployed(result.stdout) if result.ok or result.stdout.strip() else ()
 
     report = fleet.each(read, macs=fleet.inventory.macs, doing="reading its services")
-    services = {service.name: service for found in report.values().values() for service in found}
-    return services, report
+    told = [(mac, service) for mac, found in report.values().items() for service in found]
+    told.sort(key=lambda one: (one[1].deployed_at, one[1].head == one[0]))  # the head's own word is the last one
+    return {service.name: service for _, service in told}, report
+
+
+def read_leftovers(services: Mapping[str, Deployed], report: Report[tuple[Deployed, ...]]) -> tuple[Leftover, ...]:
+    """What Macs still have of deployments that were replaced while they were away."""
+    return tuple(
+        Leftover(mac, record)
+        for mac, found in report.values().items()
+        for record in found
+        if record.deployed_at != services[record.name].deployed_at and mac not in services[record.name].macs
+    )
 
 
 def find_service(name: str, services: Mapping[str, Deployed], report: Report[tuple[Deployed, ...]]) -> Deployed:

@@ -17,7 +17,7 @@ from macfleet.macos.launchctl import Job
 from macfleet.serving.endpoint import endpoint
 from macfleet.serving.gateway import Health, open_gateway
 from macfleet.serving.jobs import read_job
-from macfleet.serving.services import Deployed, read_services
+from macfleet.serving.services import Deployed, Leftover, read_leftovers, read_services
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,18 @@ class ServiceStatus:
     def is_well(self) -> bool:
         return self.health.is_ready and all(mac.is_well for mac in self.macs)
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Its Macs that could not be asked."""
+        return tuple(mac.mac for mac in self.macs if mac.error)
+
+    def without_the_missing(self) -> str:
+        """The command that deploys it on its other Macs; empty when none is missing, or no other is left."""
+        left = [mac.mac for mac in self.macs if not mac.error]
+        if not self.missing or not left:
+            return ""
+        return f"macfleet deploy --model {self.deployed.model} --name {self.deployed.name} --macs {','.join(left)}"
+
     def as_json(self) -> dict[str, Any]:
         deployed = self.deployed
         return {
@@ -95,13 +107,14 @@ class Status:
 
     services: tuple[ServiceStatus, ...]
     silent: Mapping[str, MacfleetError]
+    leftovers: tuple[Leftover, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """0 all is well, 1 a service is not, 3 a Mac could not be asked: the worst decides."""
         if self.silent:
             return 3
-        return 0 if all(service.is_well for service in self.services) else 1
+        return 0 if all(service.is_well for service in self.services) and not self.leftovers else 1
 
     def sentence(self) -> str:
         if not self.services and not self.silent:
@@ -114,6 +127,9 @@ class Status:
         return {
             "schema": 1,
             "services": [service.as_json() for service in self.services],
+            "leftovers": [
+                {"mac": one.mac, "service": one.deployed.name, "deployed_at": one.deployed.deployed_at} for one in self.leftovers
+            ],
             "unreachable": [{"mac": mac, "error": str(error)} for mac, error in self.silent.items()],
             "summary": {
                 "services": len(self.services),
@@ -128,7 +144,8 @@ def read_status(fleet: Fleet, names: Sequence[str] = ()) -> Status:
     """The services of these names, or all. A Mac that does not answer is part of the answer."""
     services, report = read_services(fleet)
     chosen = [service for name, service in sorted(services.items()) if not names or name in names]
-    return Status(tuple(_status(fleet, service) for service in chosen), report.errors())
+    leftovers = [left for left in read_leftovers(services, report) if not names or left.deployed.name in names]
+    return Status(tuple(_status(fleet, service) for service in chosen), report.errors(), tuple(leftovers))
 
 
 def read_health(fleet: Fleet, deployed: Deployed) -> Health:
@@ -154,7 +171,9 @@ def _status(fleet: Fleet, deployed: Deployed) -> ServiceStatus:
 
     report = {outcome.mac: outcome for outcome in fleet.each(jobs, macs=known, doing="reading its jobs")}
     macs = tuple(_mac_status(deployed, rank, report.get(stage.mac), health) for rank, stage in enumerate(deployed.stages))
-    return ServiceStatus(deployed, health, macs, endpoint(deployed, fleet.inventory.mac(deployed.head)))
+    head = next((mac for mac in fleet.inventory.macs if mac.name == deployed.head), None)
+    where = endpoint(deployed, head) if head else f"{deployed.head}, which is not in this inventory"
+    return ServiceStatus(deployed, health, macs, where)
 
 
 def _mac_status(deployed: Deployed, rank: int, outcome: Outcome[tuple[Job | None, Job | None]] | None, health: Health) -> MacStatus:

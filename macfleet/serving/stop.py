@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from posixpath import join
 
 from macfleet.core.clock import Clock
+from macfleet.core.errors import Unreachable
 from macfleet.core.fact import Unknown
 from macfleet.core.outcome import Report
 from macfleet.core.units import GIB, format_duration, format_size
@@ -44,10 +45,11 @@ class MacStopped:
         return ", ".join(f"{job.label} ended in {format_duration(job.took_s)}" for job in ended)
 
 
-def stop_service(fleet: Fleet, deployed: Deployed, say: Say) -> Report[MacStopped]:
+def stop_service(fleet: Fleet, deployed: Deployed, say: Say, *, may_be_away: Collection[str] = ()) -> Report[MacStopped]:
     """Gateway first, which finishes its answers, then the workers; then plists and secrets go, the weights stay.
 
-    What the head keeps about the service goes last and only when every Mac did its part, so that `stop` can be said again.
+    What the head keeps about the service goes last and only when every Mac did its part, so that `stop` can be said again;
+    a Mac of `may_be_away` that does not answer, and one that is in the inventory no more, are not waited for.
     """
     inventory = fleet.inventory
     known = [inventory.mac(name) for name in deployed.macs if name in {mac.name for mac in inventory.macs}]
@@ -58,9 +60,18 @@ def stop_service(fleet: Fleet, deployed: Deployed, say: Say) -> Report[MacStoppe
     )
     say(f"{deployed.name}: the workers free their memory")
     report = fleet.each(lambda mac, connection: _stop_worker(mac, connection, deployed, fleet.clock), macs=known, doing="ending its worker")
-    if report.ok and gateway.ok and len(known) == len(deployed.macs):
+    errors = {**report.errors(), **gateway.errors()}
+    if all(mac in may_be_away and isinstance(error, Unreachable) for mac, error in errors.items()):
         fleet.each(lambda mac, connection: jobs.remove(mac, connection, [service_file(mac.paths, deployed.name)]), macs=head)
     return _together(report, gateway)
+
+
+def clear_leftover(mac: Mac, connection: Connection, left: Deployed, clock: Clock) -> MacStopped:
+    """The Mac's part of a deployment that was replaced without it, ended and removed with what the Mac keeps about it."""
+    gateway = [_stop_gateway(mac, connection, left, clock)] if mac.name == left.head else []
+    stopped = _stop_worker(mac, connection, left, clock)
+    jobs.remove(mac, connection, [service_file(mac.paths, left.name)])
+    return replace(stopped, jobs=(*gateway, *stopped.jobs))
 
 
 def stop_jobs_on(mac: Mac, connection: Connection, deployed: Deployed, clock: Clock, deadline_s: float) -> MacStopped:
@@ -82,7 +93,8 @@ def _stop_worker(mac: Mac, connection: Connection, deployed: Deployed, clock: Cl
     before = jobs.understand(connection, vm_stat.MEMORY)
     stopped = jobs.stop(connection, label, clock)
     directory = mac.paths.service(deployed.name)
-    jobs.remove(mac, connection, [mac.paths.plist(label), *(join(directory, name) for name in _FILES)])
+    record = [] if mac.name == deployed.head else [service_file(mac.paths, deployed.name)]
+    jobs.remove(mac, connection, [mac.paths.plist(label), *(join(directory, name) for name in _FILES), *record])
     weight_bytes = next(stage.weight_bytes for stage in deployed.stages if stage.mac == mac.name)
     warning = ""
     if stopped.was_loaded and weight_bytes >= _NOTICEABLE_BYTES and not isinstance(before, Unknown):

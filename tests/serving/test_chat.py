@@ -1,6 +1,6 @@
 import pytest
 
-from macfleet.core.errors import ServiceFailed
+from macfleet.core.errors import ServiceFailed, Unreachable
 from macfleet.serving.chat import Question, chat
 from tests.serving.small_mac import SmallFleet, StubGateway
 from tests.serving.test_services import deployed
@@ -38,6 +38,15 @@ def test_a_service_that_is_coming_back_is_waited_for_and_the_wait_is_said(fleet,
 
     assert list(chat(fleet, deployed(), Question("?"), wait_s=30, say=say)) == ["Par", "is"]
     assert said == ["chat: assembling; asking again, for at most 30 s"]
+
+
+def test_a_head_that_is_away_is_said_with_what_can_be_done(fleet):
+    fleet.small["studio-1"].is_up = False
+
+    with pytest.raises(Unreachable, match="studio-1, the head of chat, does not answer") as failed:
+        list(chat(fleet, deployed(), Question("?")))
+
+    assert "deploy chat without it" in failed.value.hint
 
 
 def test_a_gateway_at_whose_port_nobody_listens_is_not_asked_at_the_end(fleet):

@@ -24,8 +24,9 @@ from macfleet.serving.deploy import deploy
 from macfleet.serving.gang import GangPlan, lan_address, plan_gang, plan_offline
 from macfleet.serving.model import load_model
 from macfleet.serving.ports import Wanted, refuse_taken
-from macfleet.serving.services import parse_deployed, read_services
+from macfleet.serving.services import parse_deployed, read_leftovers, read_services, render_deployed
 from tests.serving.small_mac import SmallFleet, StubGateway
+from tests.serving.test_services import deployed
 from tests.serving.test_staging import CONFIG, names, safetensors
 
 NAMES = ("studio-1", "studio-2")
@@ -101,6 +102,35 @@ def test_a_deployed_service_runs_is_proved_and_is_known_to_its_head(fleet, model
     assert all(mac.jobs[worker_label("chat")]["pid"] for mac in fleet.small.values())
     assert list(fleet.small["studio-2"].jobs) == [worker_label("chat")]
     assert fleet.small["studio-2"].modes[f"{SERVICES}/worker.json"] == "600"
+
+
+def test_a_dead_mac_of_the_older_gang_does_not_keep_the_service_from_being_deployed_without_it(tmp_path, fleet, model, stub):
+    third = SmallFleet(tmp_path, *NAMES, "studio-3")
+    third.small.update(fleet.small)
+    third.small["studio-3"].is_up = False
+    for mac in ("studio-3", "studio-1"):
+        third.small[mac].files[f"{SERVICES}/service.json"] = render_deployed(deployed("chat", ("studio-3", "studio-1"))).encode()
+    said = []
+
+    run(third, model, services=read_services(third)[0], say=said.append)
+
+    assert any("studio-3 is away and keeps its part" in line and "macfleet stop chat --leftovers" in line for line in said)
+    third.small["studio-3"].is_up = True
+    third.forget(third.inventory.mac("studio-3"))
+    services, report = read_services(third)
+    assert services["chat"].macs == NAMES
+    assert [left.mac for left in read_leftovers(services, report)] == ["studio-3"]
+
+
+def test_a_mac_of_the_new_gang_on_which_the_older_deployment_does_not_end_keeps_the_new_one_from_starting(fleet, model):
+    run(fleet, model)
+
+    def dies_before_the_end(text):
+        if text.endswith("is ended"):
+            fleet.small["studio-2"].is_up = False
+
+    with pytest.raises(ServiceFailed, match="the older deployment of chat could not be ended on studio-2"):
+        run(fleet, model, services=read_services(fleet)[0], say=dies_before_the_end)
 
 
 def test_every_deployment_has_new_keys_and_each_worker_its_own(fleet, model):

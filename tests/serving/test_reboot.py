@@ -58,7 +58,7 @@ def fleet(tmp_path, stub):
 
 
 def roller(fleet):
-    services = read_for_roll(fleet, fleet.macs, {})
+    services = read_for_roll(fleet, {})
     return Roller(fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "journal.jsonl"), services)
 
 
@@ -69,7 +69,7 @@ def roll(fleet, accepted=()):
 
 def resume(fleet):
     found, remembered = RollFile(fleet.inventory).load()
-    services = read_for_roll(fleet, fleet.macs, remembered)
+    services = read_for_roll(fleet, remembered)
     rolling = Roller(fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "journal.jsonl"), services)
     return rolling.run(rolling.go_on(found, ()))
 
@@ -121,9 +121,7 @@ def test_a_roll_that_is_interrupted_says_where_every_mac_stands_and_resume_goes_
         if text == "studio-2: verifying":
             raise KeyboardInterrupt
 
-    rolling = Roller(
-        fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "j"), read_for_roll(fleet, fleet.macs, {}), press_ctrl_c
-    )
+    rolling = Roller(fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "j"), read_for_roll(fleet, {}), press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         rolling.run(rolling.begin(fleet.macs, OPTIONS, ()))
     error = interrupted(RollFile(fleet.inventory))
@@ -230,9 +228,7 @@ def test_a_mac_that_comes_back_with_another_build_stops_the_roll_and_says_how_th
 
 def test_what_fails_behind_a_reboot_is_said_at_once_and_not_when_nobody_waits_any_more(fleet):
     fleet.small["studio-2"].builds, said = ("25F71", "25E253"), []
-    rolling = Roller(
-        fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "j"), read_for_roll(fleet, fleet.macs, {}), said.append
-    )
+    rolling = Roller(fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "j"), read_for_roll(fleet, {}), said.append)
 
     with pytest.raises(MacfleetError):
         rolling.run(rolling.begin(fleet.macs, OPTIONS, ()))
@@ -249,8 +245,21 @@ def test_every_step_is_in_the_journal(fleet):
     assert json.loads(lines[-1])["boot_after"] == boot_id(2)
 
 
-def test_a_mac_outside_the_roll_that_is_away_may_be_the_head_of_a_service(fleet):
+def test_a_service_whose_head_is_away_is_known_from_its_other_macs_and_keeps_the_roll_from_beginning(fleet):
+    fleet.small["studio-2"].files["/opt/macfleet/services/chat/service.json"] = render_deployed(deployed()).encode()
     fleet.small["studio-1"].is_up = False
+    rolling = roller(fleet)
 
-    with pytest.raises(MacfleetError, match="nobody knows which services have their head there"):
-        read_for_roll(fleet, fleet.macs[1:], {})
+    with pytest.raises(MacfleetError, match="the service chat is not healthy: unknown: studio-1"):
+        rolling.begin(fleet.macs[1:], OPTIONS, ())
+
+
+def test_a_mac_that_is_away_and_has_no_part_in_the_roll_stands_in_nobodys_way(fleet):
+    fleet.small["studio-3"].is_up = False
+    rolling = roller(fleet)
+
+    assert rolling.run(rolling.begin(fleet.macs[:2], OPTIONS, ())).is_finished
+
+
+def test_a_service_that_was_stopped_while_the_roll_stood_is_forgotten(fleet):
+    assert read_for_roll(fleet, {"code": deployed("code", ("studio-3",))}).keys() == {"chat"}

@@ -6,8 +6,10 @@ from macfleet.serving.endpoint import curl_line, endpoint, tunnel_line
 from macfleet.serving.services import (
     Deployed,
     DeployedStage,
+    Leftover,
     find_service,
     parse_deployed,
+    read_leftovers,
     read_services,
     render_deployed,
     services_on,
@@ -47,7 +49,7 @@ def test_a_field_that_an_older_macfleet_did_not_write_has_its_default():
     assert parse_deployed(text) == (deployed(),)
 
 
-def test_every_mac_is_asked_for_the_services_it_is_the_head_of(tmp_path):
+def test_every_mac_is_asked_for_the_services_that_it_knows(tmp_path):
     fleet = SmallFleet(tmp_path, "studio-1", "studio-2")
     fleet.small["studio-2"].files["/opt/macfleet/services/chat/service.json"] = render_deployed(deployed()).encode()
 
@@ -55,6 +57,29 @@ def test_every_mac_is_asked_for_the_services_it_is_the_head_of(tmp_path):
 
     assert services == {"chat": deployed()}
     assert report.ok
+
+
+def test_of_two_records_the_newer_is_the_service_and_the_older_is_left_over(tmp_path):
+    fleet = SmallFleet(tmp_path, "studio-1", "studio-2", "studio-3")
+    old, new = deployed(), deployed(macs=("studio-2", "studio-3"), deployed_at="2026-11-20T07:00:00+00:00")
+    for mac, record in (("studio-1", old), ("studio-2", new), ("studio-3", new)):
+        fleet.small[mac].files["/opt/macfleet/services/chat/service.json"] = render_deployed(record).encode()
+
+    services, report = read_services(fleet)
+
+    assert services == {"chat": new}
+    assert read_leftovers(services, report) == (Leftover("studio-1", old),)
+
+
+def test_the_heads_own_word_counts_more_than_that_of_the_others(tmp_path):
+    fleet = SmallFleet(tmp_path, "studio-1", "studio-2")
+    for mac, record in (("studio-1", deployed(canary="passed")), ("studio-2", deployed())):
+        fleet.small[mac].files["/opt/macfleet/services/chat/service.json"] = render_deployed(record).encode()
+
+    services, report = read_services(fleet)
+
+    assert services["chat"].canary == "passed"
+    assert read_leftovers(services, report) == ()
 
 
 def test_a_service_nobody_knows_is_a_wrong_request_with_the_near_name(tmp_path):

@@ -7,7 +7,7 @@ from macfleet.engines.base import gateway_label, worker_label
 from macfleet.serving.logs import follow_logs, read_logs
 from macfleet.serving.services import render_deployed
 from macfleet.serving.status import read_status
-from macfleet.serving.stop import stop_service
+from macfleet.serving.stop import clear_leftover, stop_service
 from tests.serving.small_mac import SmallFleet, StubGateway
 from tests.serving.test_services import deployed
 
@@ -74,6 +74,40 @@ def test_a_mac_that_is_away_keeps_the_service_known_so_that_stop_can_be_said_aga
     assert f"{SERVICES}/service.json" not in fleet.small["studio-1"].files
 
 
+def test_a_mac_that_is_in_the_inventory_no_more_is_not_waited_for(fleet):
+    assert stop(fleet, deployed(macs=(*NAMES, "studio-9"))).ok
+
+    assert f"{SERVICES}/service.json" not in fleet.small["studio-1"].files
+
+
+def test_what_a_mac_that_was_away_still_has_is_said_and_cleared_while_the_service_runs_on(fleet):
+    left = fleet.small["studio-2"]
+    left.files[f"{SERVICES}/service.json"] = render_deployed(deployed()).encode()
+    new = deployed(macs=("studio-1",), deployed_at="2026-11-20T07:00:00+00:00")
+    fleet.small["studio-1"].files[f"{SERVICES}/service.json"] = render_deployed(new).encode()
+
+    status = read_status(fleet)
+    clear_leftover(fleet.inventory.mac("studio-2"), left, status.leftovers[0].deployed, fleet.clock)
+
+    assert (status.exit_code, status.as_json()["leftovers"][0]["mac"]) == (1, "studio-2")
+    assert "which was replaced without it" in status.leftovers[0].sentence()
+    assert left.jobs == {}
+    assert not [path for path in left.files if path.startswith(SERVICES)]
+    assert sorted(fleet.small["studio-1"].jobs) == [GATEWAY, WORKER]
+    assert read_status(fleet).exit_code == 0
+
+
+def test_a_service_whose_head_is_in_the_inventory_no_more_is_shown_with_what_is_left_of_it(fleet):
+    fleet.small["studio-2"].files["/opt/macfleet/services/code/service.json"] = render_deployed(
+        deployed("code", ("studio-9", "studio-2"))
+    ).encode()
+
+    code = read_status(fleet).as_json()["services"][1]
+
+    assert (code["service"], code["state"]) == ("code", "unknown")
+    assert code["reason"] == "its head studio-9 is not in this inventory"
+
+
 def test_memory_that_stays_wired_is_said_with_the_only_cure(fleet):
     large = deployed(stages=tuple(type(stage)(stage.mac, stage.rank, 0, 1, 200 * GIB) for stage in deployed().stages))
     leaking = fleet.small["studio-2"]
@@ -125,6 +159,16 @@ def test_a_mac_that_does_not_answer_is_unknown_and_not_down(fleet):
     assert status.exit_code == 3
     assert status.as_json()["services"][0]["macs"][1]["worker"] is None
     assert status.as_json()["unreachable"] == [{"mac": "studio-2", "error": "studio-2: 10.0.0.2 refuses"}]
+
+
+def test_a_service_that_misses_a_mac_comes_with_the_command_that_does_without_it(fleet):
+    fleet.small["studio-1"].is_up = False
+    fleet.small["studio-2"].files[f"{SERVICES}/service.json"] = render_deployed(deployed()).encode()
+
+    [service] = read_status(fleet).services
+
+    assert service.missing == ("studio-1",)
+    assert service.without_the_missing() == "macfleet deploy --model smollm2-135m --name chat --macs studio-2"
 
 
 def test_a_fleet_without_services_says_so(tmp_path):
