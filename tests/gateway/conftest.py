@@ -62,10 +62,10 @@ class Running:
         async with self.http() as client:
             return (await client.get("/health")).json()
 
-    async def reach(self, state):
-        """Waits until the service is in this state."""
+    async def reach(self, state, *, after_epoch=-1):
+        """Waits until the service is in this state, and in a later epoch than this one."""
         async with self.http() as client, asyncio.timeout(DEADLINE_S):
-            while (health := (await client.get("/health")).json())["state"] != state:
+            while (health := (await client.get("/health")).json())["state"] != state or health["epoch"] <= after_epoch:
                 await asyncio.sleep(0.02)
         return health
 
