@@ -28,7 +28,5 @@ class DiskSpace:
         have = f"{format_size(disk.free_bytes)} of {format_size(disk.total_bytes)} free"
         if disk.free_bytes >= wanted:
             return [findings.ok(self, have, want)]
-        hint = (
-            f"remove models that no service uses from {mac.paths.models}: `macfleet exec --mac {mac.name} -- du -sh {mac.paths.models}/*`"
-        )
+        hint = f"remove models that no service uses: `macfleet exec --mac {mac.name} -- du -h -d 1 {mac.paths.models}` shows them"
         return [findings.fail(self, have, want, hint)]

@@ -97,7 +97,8 @@ def _print(session: Session, report: Report[Lock | None], word: str) -> None:
         elif outcome.value is None:
             session.output.mac_line(outcome.mac, "free", width=width)
         else:
-            session.output.mac_line(outcome.mac, word, outcome.value.sentence(time.time()), width=width)
+            gone = "; that process is gone, the next run of yours here takes it over" if outcome.value.is_left_behind() else ""
+            session.output.mac_line(outcome.mac, word, outcome.value.sentence(time.time()) + gone, width=width)
     for error in report.errors().values():
         session.output.error(error)
 

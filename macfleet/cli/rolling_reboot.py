@@ -22,6 +22,7 @@ from macfleet.cli.session import (
 
 if TYPE_CHECKING:
     from macfleet.fleet.fleet import Fleet
+    from macfleet.serving.roll_file import RollFile
     from macfleet.serving.services import Deployed
     from macfleet.window.roll import Roll, RollOptions
 
@@ -70,10 +71,10 @@ def rolling_reboot(
         raise RequestError("--resume goes on with the Macs and deadlines of the roll that stands", hint="leave the other options out")
     session = Session(Options(inventory, mac, group, tag, verbose=verbose, quiet=quiet))
     file = RollFile(session.inventory)
-    found = file.load()
     if abandon:
-        _abandon(session, file, found)
+        _abandon(session, file)
         return
+    found = file.load()
     if resume and found is None:
         raise RequestError(f"no rolling reboot stands: there is no {file.path}", hint="`macfleet rolling-reboot` begins one")
     if not resume:
@@ -90,7 +91,6 @@ def _roll(
 ) -> None:  # fmt: skip
     from macfleet.core.units import format_duration
     from macfleet.fleet.lock import fleet_lock
-    from macfleet.serving.own_lock import free_own_dead_locks
     from macfleet.serving.reboot import Roller, halted, interrupted, read_for_roll
     from macfleet.window.roll import Step
 
@@ -111,7 +111,6 @@ def _roll(
     if not session.consent(f"Restart {', '.join(left)}?", yes=yes):
         raise typer.Exit(1)
     began = fleet.clock.monotonic()
-    free_own_dead_locks(fleet, macs)
     try:
         with fleet_lock(fleet, "rolling reboot", macs):
             ready = roller.go_on(roll, accepted) if roll else roller.begin(macs, options, accepted)
@@ -133,14 +132,28 @@ def _say_plan(session: Session, left: list[str], services: dict[str, Deployed]) 
             session.output.talk(f"{service.name} needs all its Macs: it does not answer while one of {', '.join(service.macs)} restarts")
 
 
-def _abandon(session: Session, file: Any, found: tuple[Roll, dict[str, Deployed]] | None) -> None:
+def _abandon(session: Session, file: RollFile) -> None:
     from macfleet.core.errors import RequestError
+    from macfleet.fleet.lock import fleet_lock
     from macfleet.serving.reboot import abandon as forget
+    from macfleet.serving.reboot import read_for_roll
+    from macfleet.window.roll import StateDamaged
 
-    if found is None:
-        raise RequestError(f"no rolling reboot stands: there is no {file.path}")
+    roll: Roll | None = None
+    remembered: dict[str, Deployed] = {}
+    try:
+        found = file.load()
+        if found is None:
+            raise RequestError(f"no rolling reboot stands: there is no {file.path}")
+        roll, remembered = found
+    except StateDamaged as error:
+        session.output.warn(error.what)
+    touched = {entry.name for entry in roll.macs} if roll else None
+    macs = [mac for mac in session.inventory.macs if touched is None or mac.name in touched]
     with session.fleet() as fleet:
-        left = forget(fleet, file, *found)
+        services = read_for_roll(fleet, remembered)
+        with fleet_lock(fleet, "abandoning a rolling reboot", macs):
+            left = forget(fleet, file, roll, services)
     session.journal.write("roll-abandoned", left=list(left))
     for sentence in left:
         session.output.answer(sentence)

@@ -49,6 +49,14 @@ def status(
 def _show(output: Output, found: Status) -> None:
     for service in found.services:
         _show_service(output, service)
+        if not service.is_proved:
+            name = service.deployed.name
+            output.warn(f"the deployment of {name} has not come to its end, no canary has passed: deploy it again if nobody does so now")
+    if found.roll:
+        output.warn("a rolling reboot has begun and not ended")
+        for sentence in found.roll:
+            output.talk(f"  {sentence}")
+        output.next_step("macfleet rolling-reboot --resume")
     for left in found.leftovers:
         output.warn(left.sentence())
     for mac, error in found.silent.items():

@@ -63,9 +63,9 @@ class Lock:
         except (json.JSONDecodeError, TypeError):
             return None
 
-    def is_left_behind(self, by: Lock) -> bool:
-        """Whether its owner was a process of this very machine and is gone: killed, or the machine crashed."""
-        return (self.host, self.machine, self.who) == (by.host, by.machine, by.who) and not _is_alive(self.pid)
+    def is_left_behind(self) -> bool:
+        """Whether its owner was a process of this user on this very machine and is gone: killed, or the machine crashed."""
+        return (self.who, self.host, self.machine) == _here() and not _is_alive(self.pid)
 
     def sentence(self, now: float) -> str:
         started = datetime.fromisoformat(self.since)
@@ -121,7 +121,7 @@ def _take_all(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> Report[Lock]:
 
 def _take(fleet: Fleet, mac: Mac, connection: Connection, mine: Lock) -> Lock:
     holder = _try_to_take(mac, connection, mine)
-    if holder is not None and holder.is_left_behind(mine):
+    if holder is not None and holder.is_left_behind():
         expect_ok(mac, connection.run([_remove(mac, holder)]))
         holder = _try_to_take(mac, connection, mine)
     if holder is None or holder == mine:
@@ -186,7 +186,11 @@ def _path(mac: Mac) -> str:
 
 def _own_lock(fleet: Fleet, purpose: str) -> Lock:
     since = datetime.fromtimestamp(fleet.clock.now(), UTC).isoformat(timespec="seconds")
-    return Lock(getpass.getuser(), platform.node(), f"{uuid.getnode():x}", os.getpid(), since, purpose, secrets.token_hex(8))
+    return Lock(*_here(), os.getpid(), since, purpose, secrets.token_hex(8))
+
+
+def _here() -> tuple[str, str, str]:
+    return getpass.getuser(), platform.node(), f"{uuid.getnode():x}"
 
 
 def _is_alive(pid: int) -> bool:

@@ -68,9 +68,17 @@ def start(mac: Mac, connection: Connection, job: Job, clock: Clock) -> launchctl
     """Bootstrap the job and see it run. An older one of the same label is booted out first, because a plist is read only once."""
     stop(connection, job.label, clock)
     must(mac, connection, [launchctl.enable(job.label)])
-    _bootstrap(connection, job, clock)
+    _bootstrap(connection, job.label, job.plist_path, clock)
     must(mac, connection, [launchctl.kickstart(job.label)])
     return _until_running(connection, job, clock)
+
+
+def load_again(connection: Connection, label: str, plist_path: str, clock: Clock) -> bool:
+    """Bootstrap a job that was booted out and whose plist stayed. False: launchd has it, there was nothing to do."""
+    if read_job(connection, label) is not None:
+        return False
+    _bootstrap(connection, label, plist_path, clock)
+    return True
 
 
 def stop(connection: Connection, label: str, clock: Clock, deadline_s: float = 300.0) -> Stopped:
@@ -110,15 +118,15 @@ def understand(connection: Connection, fact: Fact[T]) -> T | Unknown:
     return fact.understand(connection.read(fact.commands))
 
 
-def _bootstrap(connection: Connection, job: Job, clock: Clock) -> None:
+def _bootstrap(connection: Connection, label: str, plist_path: str, clock: Clock) -> None:
     for attempt in range(1, _BOOTSTRAP_TRIES + 1):
-        result = connection.run([launchctl.bootstrap(job.plist_path)])[0]
-        if result.ok or read_job(connection, job.label) is not None:
+        result = connection.run([launchctl.bootstrap(plist_path)])[0]
+        if result.ok or read_job(connection, label) is not None:
             return
         if result.exit_status not in _RETRY or attempt == _BOOTSTRAP_TRIES:
             raise CommandFailed(
                 result.failure(),
-                truths=(f"{job.plist_path} is written, launchd has not loaded {job.label}",),
+                truths=(f"{plist_path} is written, launchd has not loaded {label}",),
                 hint="launchd wants the plist owned by root:wheel with mode 644, and an executable at an absolute path",
             )
         clock.sleep(_POLL_S * attempt)

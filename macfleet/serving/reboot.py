@@ -12,12 +12,14 @@ from macfleet.fleet.fleet import Fleet
 from macfleet.fleet.journal import Journal
 from macfleet.inventory.mac import Mac
 from macfleet.macos import fdesetup, sudo
-from macfleet.serving.gateway import Gateway, open_gateway
+from macfleet.serving import jobs
+from macfleet.serving.gateway import open_gateway
 from macfleet.serving.roll_acts import RollActs
 from macfleet.serving.roll_checks import failures, names, read_checks
 from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import Deployed, read_services, services_on
 from macfleet.serving.status import read_health
+from macfleet.serving.stop import labels_on
 from macfleet.window.actions import Finished, Observation, Stand
 from macfleet.window.next_action import next_action, resume
 from macfleet.window.preflight import Before, preflight
@@ -135,16 +137,40 @@ class Roller:
             self._journal.write("roll-halted", mac=after.halt.mac, what=after.halt.what, truths=list(after.halt.truths))
 
 
-def abandon(fleet: Fleet, file: RollFile, roll: Roll, services: Mapping[str, Deployed]) -> tuple[str, ...]:
-    """Forget the roll; let drained gateways take requests again. What was left behind, one sentence each."""
-    left = [f"{mac.name} stood at {mac.step.value}" for mac in roll.macs if mac.step not in (Step.PENDING, Step.DONE)]
+def abandon(fleet: Fleet, file: RollFile, roll: Roll | None, services: Mapping[str, Deployed]) -> tuple[str, ...]:
+    """Forget the roll; what it had stopped is started again, what it had drained takes requests again. One sentence each.
+
+    `roll` None: its state is damaged, and only the drained gateways can be found. The caller holds the fleet lock.
+    """
+    left = []
+    for entry in roll.macs if roll else ():
+        if entry.step not in (Step.PENDING, Step.DONE):
+            left.append(f"{entry.name} stood at {entry.step.value}")
+            left += _start_again(fleet, entry, services)
     for service in services.values():
         with suppress(MacfleetError):
             head = fleet.inventory.mac(service.head)
             with open_gateway(head, fleet.connection(head), service) as gateway:
-                _resume_if_draining(gateway)
+                if gateway.health().state == "draining":
+                    gateway.resume()
+                    left.append(f"{service.name} takes requests again")
     file.remove()
     return tuple(left)
+
+
+def _start_again(fleet: Fleet, entry: MacRoll, services: Mapping[str, Deployed]) -> list[str]:
+    """The jobs of a Mac that were booted out for a reboot that did not come."""
+    done = []
+    try:
+        mac = fleet.inventory.mac(entry.name)
+        connection = fleet.connection(mac)
+        for service in services_on(mac.name, services.values()):
+            for label in labels_on(mac.name, service):
+                if jobs.load_again(connection, label, mac.paths.plist(label), fleet.clock):
+                    done.append(f"{mac.name}: {label} is started again")
+    except MacfleetError as error:
+        done.append(f"{entry.name}: nobody knows whether its jobs run: {error.what}; `macfleet status` tells when it answers")
+    return done
 
 
 def halted(halt: Halt) -> MacfleetError:
@@ -161,11 +187,6 @@ def interrupted(file: RollFile) -> Interrupted:
         truths=found[0].standing(),
         hint="`macfleet rolling-reboot --resume` goes on there, `--abandon` forgets it",
     )
-
-
-def _resume_if_draining(gateway: Gateway) -> None:
-    if gateway.health().state == "draining":
-        gateway.resume()
 
 
 def read_for_roll(fleet: Fleet, remembered: Mapping[str, Deployed]) -> dict[str, Deployed]:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from macfleet.core.errors import RequestError
+from macfleet.core.errors import RequestError, Unparsable
 from macfleet.inventory.mac import Inventory
 from macfleet.serving.services import Deployed, parse_deployed, render_deployed
-from macfleet.window.roll import Roll, Step, parse_roll, render_roll
+from macfleet.window.roll import HOW_TO_START_AGAIN, Roll, StateDamaged, Step, parse_roll, render_roll
 
 
 class RollFile:
@@ -23,8 +23,12 @@ class RollFile:
         """The roll that was begun and not ended, with the services it knew; None when there is none."""
         if not self.path.exists():
             return None
-        services = parse_deployed(self._services.read_text()) if self._services.exists() else ()
-        return parse_roll(self.path.read_text(), str(self.path)), {service.name: service for service in services}
+        roll = parse_roll(self.path.read_text(errors="replace"), str(self.path))
+        try:
+            services = parse_deployed(self._services.read_text(errors="replace")) if self._services.exists() else ()
+        except Unparsable as error:
+            raise StateDamaged(f"{self._services}: {error.what}", hint=HOW_TO_START_AGAIN) from error
+        return roll, {service.name: service for service in services}
 
     def save(self, roll: Roll) -> None:
         _write(self.path, render_roll(roll))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from macfleet.core.errors import MacfleetError
+from macfleet.core.errors import MacfleetError, RequestError
 from macfleet.core.outcome import Outcome
 from macfleet.core.words import count
 from macfleet.engines.base import gateway_label, worker_label
@@ -17,7 +17,9 @@ from macfleet.macos.launchctl import Job
 from macfleet.serving.endpoint import endpoint
 from macfleet.serving.gateway import Health, open_gateway
 from macfleet.serving.jobs import read_job
+from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import Deployed, Leftover, read_leftovers, read_services
+from macfleet.window.roll import Step
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,12 @@ class ServiceStatus:
 
     @property
     def is_well(self) -> bool:
-        return self.health.is_ready and all(mac.is_well for mac in self.macs)
+        return self.health.is_ready and self.is_proved and all(mac.is_well for mac in self.macs)
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether its deployment came to its end, which is a canary that passed."""
+        return bool(self.deployed.canary)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -94,6 +101,7 @@ class ServiceStatus:
             "endpoint": self.endpoint,
             "context_tokens": deployed.context_tokens,
             "concurrency": deployed.concurrency,
+            "proved": self.is_proved,
             "canary": deployed.canary or None,
             "deployed_at": deployed.deployed_at,
             "deployed_by": deployed.deployed_by,
@@ -108,6 +116,7 @@ class Status:
     services: tuple[ServiceStatus, ...]
     silent: Mapping[str, MacfleetError]
     leftovers: tuple[Leftover, ...] = ()
+    roll: tuple[str, ...] = ()  # where a rolling reboot that was begun here stands, one sentence for each Mac
 
     @property
     def exit_code(self) -> int:
@@ -130,6 +139,7 @@ class Status:
             "leftovers": [
                 {"mac": one.mac, "service": one.deployed.name, "deployed_at": one.deployed.deployed_at} for one in self.leftovers
             ],
+            "rolling_reboot": list(self.roll),
             "unreachable": [{"mac": mac, "error": str(error)} for mac, error in self.silent.items()],
             "summary": {
                 "services": len(self.services),
@@ -145,7 +155,15 @@ def read_status(fleet: Fleet, names: Sequence[str] = ()) -> Status:
     services, report = read_services(fleet)
     chosen = [service for name, service in sorted(services.items()) if not names or name in names]
     leftovers = [left for left in read_leftovers(services, report) if not names or left.deployed.name in names]
-    return Status(tuple(_status(fleet, service) for service in chosen), report.errors(), tuple(leftovers))
+    return Status(tuple(_status(fleet, service) for service in chosen), report.errors(), tuple(leftovers), _roll(fleet))
+
+
+def _roll(fleet: Fleet) -> tuple[str, ...]:
+    try:
+        found = RollFile(fleet.inventory).load()
+    except RequestError as error:
+        return (error.what,)
+    return found[0].standing() if found and any(mac.step is not Step.PENDING for mac in found[0].macs) else ()
 
 
 def read_health(fleet: Fleet, deployed: Deployed) -> Health:

@@ -76,9 +76,13 @@ def clear_leftover(mac: Mac, connection: Connection, left: Deployed, clock: Cloc
 
 def stop_jobs_on(mac: Mac, connection: Connection, deployed: Deployed, clock: Clock, deadline_s: float) -> MacStopped:
     """This Mac's jobs of the service end and stay installed: launchd starts them again at the next boot."""
-    labels = [gateway_label(deployed.name)] if mac.name == deployed.head else []
-    stopped = tuple(jobs.stop(connection, label, clock, deadline_s) for label in (*labels, worker_label(deployed.name)))
-    return MacStopped(mac.name, stopped)
+    return MacStopped(mac.name, tuple(jobs.stop(connection, label, clock, deadline_s) for label in labels_on(mac.name, deployed)))
+
+
+def labels_on(mac: str, deployed: Deployed) -> tuple[str, ...]:
+    """The jobs of the service on this Mac, in the order in which they are stopped."""
+    gateway = (gateway_label(deployed.name),) if mac == deployed.head else ()
+    return (*gateway, worker_label(deployed.name))
 
 
 def _stop_gateway(mac: Mac, connection: Connection, deployed: Deployed, clock: Clock) -> jobs.Stopped:

@@ -11,6 +11,11 @@ from typing import Any
 from macfleet.core.errors import RequestError
 
 _SCHEMA = 1
+HOW_TO_START_AGAIN = "look at the Macs with `macfleet verify`, then forget it with `macfleet rolling-reboot --abandon`"
+
+
+class StateDamaged(RequestError):
+    """What was written down cannot be read."""
 
 
 class Step(StrEnum):
@@ -135,9 +140,9 @@ def parse_roll(text: str, origin: str) -> Roll:
             halt=_halt(data["halt"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RequestError(
+        raise StateDamaged(
             f"{origin}: this is not the state of a rolling reboot: {error}",
-            hint="look at the Macs with `macfleet verify`, then start again with `macfleet rolling-reboot --abandon`",
+            hint=HOW_TO_START_AGAIN,
         ) from error
 
 

@@ -9,7 +9,7 @@ from macfleet.fleet.journal import Journal
 from macfleet.serving.reboot import Roller, abandon, interrupted, read_for_roll
 from macfleet.serving.roll_file import RollFile, refuse_unfinished
 from macfleet.serving.services import render_deployed
-from macfleet.window.roll import RollOptions
+from macfleet.window.roll import RollOptions, StateDamaged
 from tests.serving.small_mac import SmallFleet, SmallMac, StubGateway, boot_id
 from tests.serving.test_services import deployed
 
@@ -154,7 +154,40 @@ def test_an_abandoned_roll_lets_the_service_take_requests_again(fleet, stub):
     assert stub.state == "draining"
     file = RollFile(fleet.inventory)
 
-    assert abandon(fleet, file, *file.load()) == ("studio-2 stood at returning",)
+    left = abandon(fleet, file, *file.load())
+
+    assert left[0] == "studio-2 stood at returning"
+    assert "nobody knows whether its jobs run" in left[1]
+    assert left[-1] == "chat takes requests again"
+    assert stub.state == "ready"
+    assert file.load() is None
+
+
+def test_an_abandoned_roll_starts_again_what_was_stopped_for_a_reboot_that_did_not_come(fleet, stub):
+    def press_ctrl_c(text):
+        if "restarting" in text:
+            raise KeyboardInterrupt
+
+    rolling = Roller(fleet, RollFile(fleet.inventory), Journal(fleet.inventory.state_dir / "j"), read_for_roll(fleet, {}), press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        rolling.run(rolling.begin(fleet.macs, OPTIONS, ()))
+    assert fleet.small["studio-1"].jobs == {}
+    file = RollFile(fleet.inventory)
+
+    left = abandon(fleet, file, *file.load())
+
+    assert sorted(fleet.small["studio-1"].jobs) == [gateway_label("chat"), worker_label("chat")]
+    assert f"studio-1: {worker_label('chat')} is started again" in left
+
+
+def test_a_damaged_state_is_forgotten_and_drained_services_take_requests_again(fleet, stub):
+    file, stub.state = RollFile(fleet.inventory), "draining"
+    file.path.parent.mkdir(exist_ok=True)
+    file.path.write_text("{")
+
+    with pytest.raises(StateDamaged, match=r"roll\.json"):
+        file.load()
+    assert abandon(fleet, file, None, read_for_roll(fleet, {})) == ("chat takes requests again",)
 
     assert stub.state == "ready"
     assert file.load() is None

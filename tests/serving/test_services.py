@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from macfleet.core.errors import MacfleetError, RequestError, Unparsable
@@ -22,6 +24,7 @@ def deployed(name="chat", macs=("studio-1", "studio-2"), **changes):
     fields = {
         "name": name, "model": "smollm2-135m", "kind": "tcp", "listen": "127.0.0.1", "port": 8080, "control_port": 8081,
         "context_tokens": 4096, "concurrency": 4, "needs_key": False, "deployed_at": "2026-11-20T06:00:00+00:00", "deployed_by": "ann",
+        "canary": "passed",
         "stages": tuple(DeployedStage(mac, n, 10 * n, 10 * n + 10, 10**8) for n, mac in enumerate(macs)),
     }  # fmt: skip
     return Deployed(**{**fields, **changes})
@@ -31,7 +34,7 @@ HEAD = Mac("studio-1", "10.0.0.1", "Mac15,14", 1, user="fleet")
 
 
 def test_services_behind_each_other_are_read_as_they_were_written():
-    two = (deployed(), deployed("code", canary="passed", canary_answer="x"))
+    two = (deployed(), deployed("code", canary_answer="x"))
 
     assert parse_deployed("".join(render_deployed(one) for one in two)) == two
     assert parse_deployed("") == ()
@@ -44,9 +47,10 @@ def test_a_damaged_service_is_unparsable_and_never_no_service(text):
 
 
 def test_a_field_that_an_older_macfleet_did_not_write_has_its_default():
-    text = render_deployed(deployed()).replace(', "canary": "", "canary_answer": ""', "")
+    record = json.loads(render_deployed(deployed()))
+    del record["canary_prompt"]
 
-    assert parse_deployed(text) == (deployed(),)
+    assert parse_deployed(json.dumps(record)) == (deployed(),)
 
 
 def test_every_mac_is_asked_for_the_services_that_it_knows(tmp_path):
@@ -73,7 +77,7 @@ def test_of_two_records_the_newer_is_the_service_and_the_older_is_left_over(tmp_
 
 def test_the_heads_own_word_counts_more_than_that_of_the_others(tmp_path):
     fleet = SmallFleet(tmp_path, "studio-1", "studio-2")
-    for mac, record in (("studio-1", deployed(canary="passed")), ("studio-2", deployed())):
+    for mac, record in (("studio-1", deployed(canary="passed")), ("studio-2", deployed(canary=""))):
         fleet.small[mac].files["/opt/macfleet/services/chat/service.json"] = render_deployed(record).encode()
 
     services, report = read_services(fleet)

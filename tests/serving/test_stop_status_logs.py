@@ -5,9 +5,11 @@ import pytest
 from macfleet.core.units import GIB
 from macfleet.engines.base import gateway_label, worker_label
 from macfleet.serving.logs import follow_logs, read_logs
+from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import render_deployed
 from macfleet.serving.status import read_status
 from macfleet.serving.stop import clear_leftover, stop_service
+from macfleet.window.roll import MacRoll, Roll, Step
 from tests.serving.small_mac import SmallFleet, StubGateway
 from tests.serving.test_services import deployed
 
@@ -169,6 +171,20 @@ def test_a_service_that_misses_a_mac_comes_with_the_command_that_does_without_it
 
     assert service.missing == ("studio-1",)
     assert service.without_the_missing() == "macfleet deploy --model smollm2-135m --name chat --macs studio-2"
+
+
+def test_a_service_whose_deployment_was_cut_off_before_its_canary_is_not_well(fleet):
+    fleet.small["studio-1"].files[f"{SERVICES}/service.json"] = render_deployed(deployed(canary="")).encode()
+
+    status = read_status(fleet)
+
+    assert (status.exit_code, status.as_json()["services"][0]["proved"]) == (1, False)
+
+
+def test_a_rolling_reboot_that_stands_is_part_of_the_status(fleet):
+    RollFile(fleet.inventory).save(Roll(0.0, (MacRoll("studio-1", ("chat",), step=Step.RETURNING), MacRoll("studio-2"))))
+
+    assert read_status(fleet).roll == ("studio-1 was told to restart and has not been seen again yet", "studio-2 was not touched")
 
 
 def test_a_fleet_without_services_says_so(tmp_path):
