@@ -210,10 +210,11 @@ def _answer_plan(output: Output, plan: GangPlan) -> None:
 
 def _show_plan(say: Any, plan: GangPlan) -> None:
     from macfleet.core.units import format_size
+    from macfleet.core.words import count
 
     placement, links = plan.placement, plan.links
     said = f"links {links.kind}: {links.why}" if links else "links: not known until the Macs are read"
-    say(f"{plan.service.name}: {plan.card.name}, {placement.layers} layers on {len(placement.stages)} Macs; {said}")
+    say(f"{plan.service.name}: {plan.card.name}, {placement.layers} layers on {count(len(placement.stages), 'Mac')}; {said}")
     width = column_width([stage.mac for stage in placement.stages])
     for stage in placement.stages:
         parts = f"{format_size(stage.weight_bytes)} weights + {format_size(stage.kv_bytes)} cache + {format_size(stage.overhead_bytes)}"

@@ -14,6 +14,7 @@ from macfleet.core.fact import Facts
 from macfleet.core.outcome import Report
 from macfleet.core.secret import Secret
 from macfleet.core.units import format_size
+from macfleet.core.words import count
 from macfleet.engines.base import Gang
 from macfleet.engines.mlx import MlxEngine, link_ports
 from macfleet.fleet.connection import Connection
@@ -176,7 +177,7 @@ def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say:
     head = gang.head.mac
     _keep(fleet, gang, deployed)  # first: a service that is half started is one that `stop` and `status` know
     macs = [seat.mac for seat in gang.seats]
-    say(f"starting {len(every) - 1} workers and the gateway; links: {deployed.kind}")
+    say(f"starting {count(len(every) - 1, 'worker')} and the gateway; links: {deployed.kind}")
 
     def start(mac: Mac, connection: Connection) -> None:
         own = [job for job in every if job.mac == mac.name]

@@ -15,6 +15,7 @@ from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding, Verdict
 from macfleet.core.outcome import Report
 from macfleet.core.units import GIB, MIB
+from macfleet.core.words import count
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory import hardware
 from macfleet.inventory.mac import Inventory, Mac, Service
@@ -92,9 +93,10 @@ class GangPlan:
         failures = self.failures()
         if not failures:
             return
+        failing = count(len(failures), "failing check", "failing checks")
         can_provision = any("macfleet provision" in finding.hint for _, finding in failures)
         raise Unfit(
-            f"{self.service.name} was not deployed: {len(failures)} checks of its Macs fail",
+            f"{self.service.name} was not deployed: {failing} of its Macs",
             truths=(
                 *(f"{where}: {finding.check}: {finding.have}, wanted {finding.want}" for where, finding in failures),
                 "nothing was changed",
