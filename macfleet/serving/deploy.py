@@ -101,8 +101,9 @@ def _refuse_taken_ports(fleet: Fleet, gang: Gang, old: Deployed | None) -> None:
     wanted[head].append(Wanted(gang.control_address, service.control_port, f"the control of {service.name}"))
     for mac, (address, port) in link_ports(gang).items():
         wanted[mac].append(Wanted(address, port, f"the links of {service.name}"))
-    if old is not None and old.head == head:
-        # They are held by the deployment that this one replaces.
+    addresses = {mac.name: mac.address for mac in fleet.inventory.macs}
+    if old is not None and addresses.get(old.head) == addresses[head]:
+        # They are held by the deployment that this one replaces. The same machine, not the same name: a rehearsal has one for all.
         own = {old.port, old.control_port, *range(old.control_port + 1, old.control_port + 1 + len(old.stages))}
         wanted = {mac: [one for one in ports if one.port not in own] for mac, ports in wanted.items()}
     macs = [seat.mac for seat in gang.seats if wanted[seat.mac.name]]

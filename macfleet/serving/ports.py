@@ -46,7 +46,7 @@ def refuse_taken(mac: Mac, connection: Connection, wanted: Sequence[Wanted]) -> 
                     mac=mac.name,
                     truths=("another process listens there; nothing was started",),
                     hint=f"`macfleet exec --mac {mac.name} --sudo -- lsof -nP -iTCP:{one.port} -sTCP:LISTEN` names it; "
-                    "or give the service another `port` in the inventory",
+                    "or give the service another `port` in the inventory, or `--port`",
                 )
             case 49:
                 raise ServiceFailed(
