@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import settings
@@ -9,6 +10,9 @@ from hypothesis import settings
 # No test asserts a time, this one included: a loaded machine would make it fail.
 settings.register_profile("macfleet", deadline=None)
 settings.load_profile("macfleet")
+
+# Who runs tests in the background, or side by side, makes them deaf to Ctrl-C, and with them every command of a story.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPENSSH = ("/usr/sbin/sshd", "ssh", "ssh-keygen")
 

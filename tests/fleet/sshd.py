@@ -40,7 +40,6 @@ def press_ctrl_c_when(condition) -> None:
         wait_until(condition, "it is time for Ctrl-C")
         os.kill(os.getpid(), signal.SIGINT)
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs tests side by side makes its processes deaf to it
     threading.Thread(target=press, daemon=True).start()
 
 
