@@ -11,7 +11,7 @@ from pathlib import Path
 from posixpath import join
 
 from macfleet.core.clock import Clock
-from macfleet.core.command import command
+from macfleet.core.command import Command, command
 from macfleet.core.errors import CommandFailed, MacfleetError, WeightsBroken
 from macfleet.core.fact import Unknown
 from macfleet.core.units import format_size
@@ -94,9 +94,10 @@ def fetch_on(mac: Mac, connection: Connection, model: HubModel, layers: tuple[in
     fetch = (join(mac.paths.runtime, "bin", "hf"), "download", model.repo, "--local-dir", directory)
     say(f"{mac.name} fetches {model.repo} from the hub")
     small = [word for pattern in ("*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken") for word in ("--include", pattern)]
-    must(mac, connection, [command("mkdir", "-p", directory), command(*fetch, *small, timeout_s=_FETCH_S)])
+    must(mac, connection, [command("mkdir", "-p", directory)])
+    _fetch(mac, connection, model, command(*fetch, *small, timeout_s=_FETCH_S))
     needed = _hub_files(connection, join(directory, INDEX_FILE), layers, model.card.layers)
-    must(mac, connection, [command(*fetch, *needed, timeout_s=_FETCH_S)])
+    _fetch(mac, connection, model, command(*fetch, *needed, timeout_s=_FETCH_S))
     return Staged(mac.name, model.card.weight_bytes(*layers), 0)
 
 
@@ -188,6 +189,22 @@ def _send(mac: Mac, connection: Connection, directory: str, source: Source, cloc
 
     connection.put(told(), join(directory, source.name))
     return ManifestFile(source.name, source.size_bytes, digest.hexdigest(), source.fingerprint)
+
+
+def _fetch(mac: Mac, connection: Connection, model: HubModel, fetching: Command) -> None:
+    result = connection.run([fetching])[0]
+    if result.ok:
+        return
+    # hf ends with a coloured hint about its own tracebacks; what happened stands before it.
+    lines = [line for line in map(str.strip, re.sub(r"\x1b\[[0-9;]*m", "", result.stderr).splitlines()) if line]
+    told = [line for line in lines if not line.startswith("Hint:")]
+    raise CommandFailed(
+        f"{mac.name} could not fetch {model.repo} from the hub: {told[-1] if told else result.failure()}",
+        mac=mac.name,
+        truths=(f"`{fetching}`",),
+        hint="it needs a way to https://huggingface.co, and for a closed model a login there; "
+        f"or name a directory of this machine as `models: {model.name}: path:` in the inventory, and the weights are sent from here",
+    )
 
 
 def _hub_files(connection: Connection, index_path: str, layers: tuple[int, int], layer_count: int) -> list[str]:

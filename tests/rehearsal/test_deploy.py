@@ -9,6 +9,7 @@ import pytest
 from openai import OpenAI
 
 from tests.rehearsal.served import MODEL, SERVICE, answers, base_url, deploy, eventually, macs_of, served, status_of
+from tests.rehearsal.stage import Stage
 
 pytestmark = pytest.mark.rehearsal
 
@@ -102,11 +103,11 @@ def test_a_truncated_model_is_refused_and_nothing_is_changed(stage, tmp_path):
     shutil.copytree(model_store(os.environ) / MODEL, tmp_path / "broken")
     weights = next((tmp_path / "broken").glob("model*.safetensors"))
     os.truncate(weights, weights.stat().st_size - 1000)
-    stage.environment["MACFLEET_MODELS"] = str(tmp_path)
+    elsewhere = Stage(stage.folder)
+    elsewhere.environment["MACFLEET_MODELS"] = str(tmp_path)
 
-    ended = stage.must("deploy", "--model", "broken", "--dry-run", exit_code=3)
+    ended = elsewhere.must("deploy", "--model", "broken", "--dry-run", exit_code=3)
 
-    del stage.environment["MACFLEET_MODELS"]
     assert "is truncated" in ended.stderr
     assert "1000 bytes are missing" in ended.stderr
 

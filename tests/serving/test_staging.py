@@ -156,6 +156,17 @@ def test_from_the_hub_a_mac_fetches_only_the_files_that_hold_its_layers():
     assert fetched.endswith(f"download org/tiny --local-dir {DIR} a.safetensors b.safetensors")
 
 
+def test_a_mac_that_cannot_fetch_says_what_happened_and_not_how_to_trace_it():
+    mac = SmallMac()
+    said = "Retrying in 8s\n\x1b[31mError: Local entry not found. Name or service not known\x1b[0m\n\x1b[90mHint: set HF_DEBUG=1\x1b[0m\n"
+    mac._hf = lambda words, stdin: (1, said)
+
+    with pytest.raises(CommandFailed) as failed:
+        fetch_on(MAC, mac, HubModel("tiny", find("deepseek-v3"), "org/tiny"), (1, 2), HandClock(), lambda text: None)
+
+    assert failed.value.what.endswith("could not fetch org/tiny from the hub: Error: Local entry not found. Name or service not known")
+
+
 def test_a_model_is_where_the_inventory_says_then_in_the_store_then_on_the_hub(directory, tmp_path):
     inventory = Inventory(tmp_path / "i.yaml", "t", (), models=(ModelSource("mine", directory),))
     store = directory.parent
