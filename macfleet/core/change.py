@@ -14,12 +14,19 @@ class Change:
     """`what` in the words of the Mac ("sysctl iogpu.wired_limit_mb"), `before` and `after` for the one line a user reads.
 
     Commands run in order and each must exit 0. Applied, the module's own diff must be empty: that is the proof.
+
+    `undo` puts back what was there before, in this order; empty when there is nothing to take back. It is plain argv without
+    stdin, because it is written down on the Mac and may be run months later: old contents are kept as copies by `commands`.
+    Each of them may find its work already done.
+    `detail` is a unified diff of the content of a text file, shown by a dry run; never of anything with a secret in it.
     """
 
     what: str
     before: str
     after: str
     commands: tuple[Command, ...]
+    undo: tuple[Command, ...] = ()
+    detail: str = ""
 
     def line(self) -> str:
         return f"{self.what} {self.before} → {self.after}"
