@@ -15,6 +15,7 @@ from macfleet.macos import defaults
 class AutomaticUpdates:
     name = "automatic-updates"
     why = "an update that macOS installs at night restarts one Mac of a gang, and leaves a build on it that RDMA does not accept"
+    source = "operators who found a Mac restarted at night, and the switches at 1 again after an upgrade; exo's README, caveat 5"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         return (defaults.SOFTWARE_UPDATE,)

@@ -11,10 +11,14 @@ from macfleet.inventory.mac import Inventory, Mac
 
 
 class Check(Protocol):
-    """Facts and a judge. `name` is kebab-case, `why` says in a sentence why it matters."""
+    """Facts and a judge. `name` is kebab-case, `why` says in a sentence why it matters.
+
+    `source` says where that is known from (an Apple document, an issue, a measurement): `macfleet explain` shows it.
+    """
 
     name: str
     why: str
+    source: str
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         """What must be read of this Mac."""
@@ -30,6 +34,7 @@ class FleetCheck(Protocol):
 
     name: str
     why: str
+    source: str
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]: ...
 

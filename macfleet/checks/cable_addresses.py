@@ -21,6 +21,7 @@ from macfleet.macos.cabling import End, addresses, find_links
 class CableAddresses:
     name = "cable-addresses"
     why = "JACCL takes the address of the port as its GID, so RDMA needs one on every cabled port, in a network of its own"
+    source = "Apple TN3205: a port's GID is the IPv4 address of its interface; mlx's jaccl takes GID 1"
     want = "a static address on both ends of every cable"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:

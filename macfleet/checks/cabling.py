@@ -21,6 +21,7 @@ from macfleet.macos.system_profiler import Port
 class Cabling:
     name = "cabling"
     why = "RDMA does not cross a Mac and needs 80 Gb/s: a missing or slow cable decides how a model can be spread"
+    source = "Apple TN3205: point to point only, a mesh or a ring, 8X at 10 Gb/s; captures of ports that trained at 40 Gb/s"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         return () if mac.settings.interconnect.topology is Topology.NONE else (system_profiler.THUNDERBOLT,)

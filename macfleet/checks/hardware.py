@@ -16,6 +16,7 @@ from macfleet.macos import sysctl, uname
 class Hardware:
     name = "hardware"
     why = "layers are given to Macs by the memory and ports that the inventory says they have"
+    source = "Apple's model identifiers as `sysctl hw.model` prints them; a placement is computed from the inventory"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         return (uname.KERNEL, sysctl.IDENTITY)

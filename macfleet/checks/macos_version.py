@@ -15,6 +15,7 @@ from macfleet.macos import sw_vers
 class MacosVersion:
     name = "macos-version"
     why = "RDMA over Thunderbolt exists from macOS 26.2 on, and fixes of MLX and of the driver come with updates"
+    source = "Apple TN3205: RDMA over Thunderbolt is available from macOS 26.2 on"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         return (sw_vers.VERSION,)

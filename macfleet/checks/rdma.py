@@ -43,6 +43,7 @@ class PortState:
 class Rdma:
     name = "rdma"
     why = "without RDMA a pipeline's tensors cross the cables by TCP, several times slower per token"
+    source = "Apple TN3205; mlx#2944 and omlx#3037 for what a switch says that is on without devices"
     want = "RDMA enabled, its devices there, and active on every port that is cabled to a Mac"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:

@@ -21,6 +21,7 @@ class Runtime:
 
     name = "runtime"
     why = "the workers of a service speak to each other, and read what this macfleet writes, only if they run the same code"
+    source = "macfleet's own design: the configuration that a worker reads changes with the code"
 
     def __init__(self, bundle: Bundle):
         self._bundle = bundle

@@ -16,6 +16,7 @@ from macfleet.macos import sw_vers
 class SameBuild:
     name = "same-build"
     why = "RDMA ports of Macs with different builds may not find each other, beta numbers included"
+    source = "exo's README, caveat 5: OS versions must match exactly, even beta version numbers"
     want = "one build on all Macs"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:

@@ -16,6 +16,7 @@ from macfleet.macos.runtime import Runtime, runtime
 class SameRuntime:
     name = "same-runtime"
     why = "stages of one model must compute with the same MLX and the same code, or their results differ or they do not talk"
+    source = "mlx#3755 and exo#1330: clusters whose Macs had different versions of mlx"
     want = "one runtime on all Macs"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:

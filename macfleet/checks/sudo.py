@@ -15,6 +15,7 @@ from macfleet.macos import sudo
 class Sudo:
     name = "sudo"
     why = "power settings, launchd jobs and network services can only be changed as root, and nobody is there to type a password"
+    source = "sudo(8): `sudo -n` ends with 1 where a password is required; mlx's distributed_config asks for the same set-up"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         return (sudo.PASSWORDLESS,)

@@ -15,6 +15,7 @@ from macfleet.macos import tailscale
 class Tailscale:
     name = "tailscale"
     why = "it is the way to the Macs from elsewhere, and its daemon (not the App Store app) works before anybody logs in"
+    source = "Tailscale's kb 1278 and issue 987: the apps start only after somebody has logged in, tailscaled at boot"
     want = "running and online"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:

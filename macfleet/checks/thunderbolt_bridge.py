@@ -16,6 +16,7 @@ from macfleet.macos import ifconfig, networksetup, plutil
 class ThunderboltBridge:
     name = "thunderbolt-bridge"
     why = "a bridged port has no address of its own, so JACCL fails with errno 22, and a ring of bridged cables is a packet storm"
+    source = "Apple TN3205: in a loop of bridged cables frames travel without end; mlx's documentation of jaccl"
     want = "no Thunderbolt port in a bridge, now or at boot"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:

@@ -17,6 +17,7 @@ from macfleet.macos import sysctl
 class WiredLimit:
     name = "wired-limit"
     why = "macOS lets the GPU wire about three quarters of the memory; layers beyond that are not loaded, or panic the Mac"
+    source = "mlx's documentation of set_wired_limit; mlx_device_info of six Macs (66 to 81 % by default); mlx#3186 for the panics"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         return (sysctl.WIRED_LIMIT,)

@@ -20,6 +20,7 @@ LABEL = "dev.macfleet.wired-limit"
 class WiredLimitAtBoot:
     name = "wired-limit-at-boot"
     why = "sysctl forgets the wired limit at every restart, and a power cut asks nobody; /etc/sysctl.conf is ignored on Apple silicon"
+    source = "watchman#880: /etc/sysctl.conf measured to be ignored on Apple silicon; launchd.plist(5) for RunAtLoad"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         path = mac.paths.plist(LABEL)
