@@ -60,6 +60,24 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
+class Cable:
+    """A cable as the inventory has it: which port of which Mac leads where. Ports are the N of "Thunderbolt N"."""
+
+    mac: str
+    port: int
+    other_mac: str
+    other_port: int
+
+    @property
+    def ends(self) -> frozenset[tuple[str, int]]:
+        return frozenset(((self.mac, self.port), (self.other_mac, self.other_port)))
+
+    def __str__(self) -> str:
+        """As it stands in the file."""
+        return f"{self.mac}:{self.port} {self.other_mac}:{self.other_port}"
+
+
+@dataclass(frozen=True)
 class SshSettings:
     """How the controller logs in. Paths are absolute; relative ones in the file are relative to it."""
 
@@ -73,7 +91,7 @@ class Inventory:
     """What exists and what is wanted. `macs` in file order, which is the order of every output.
 
     `order` names all Macs of the file and stays as it is when `macs` is narrowed to a selection: the address of a cable
-    follows from a Mac's place in it.
+    follows from a Mac's place in it. `cables` are those that somebody wrote down; None where nobody did.
     """
 
     path: Path
@@ -83,6 +101,7 @@ class Inventory:
     models: tuple[ModelSource, ...] = ()
     ssh: SshSettings = field(default_factory=SshSettings)
     order: tuple[str, ...] = ()
+    cables: tuple[Cable, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.order:

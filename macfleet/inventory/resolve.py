@@ -11,7 +11,7 @@ from posixpath import normpath
 from macfleet.core.near import did_you_mean
 from macfleet.core.units import GIB, format_size
 from macfleet.inventory import hardware as catalog
-from macfleet.inventory.mac import Inventory, Mac, ModelSource, Service, SshSettings
+from macfleet.inventory.mac import Cable, Inventory, Mac, ModelSource, Service, SshSettings
 from macfleet.inventory.schema import InventoryFile, MacSection, ServiceSection
 from macfleet.inventory.settings import Settings, merged
 from macfleet.inventory.yaml_text import Path as Place
@@ -36,6 +36,7 @@ def resolve(file: InventoryFile, source: YamlText, path: Path) -> tuple[Inventor
             known_hosts=_beside(path, file.fleet.ssh.known_hosts),
             connect_timeout_s=file.fleet.ssh.connect_timeout,
         ),
+        cables=None if file.fleet.cables is None else tuple(map(_cable, file.fleet.cables)),
     )  # fmt: skip
     return inventory, list(_Contradictions(file, source, inventory).all())
 
@@ -71,6 +72,11 @@ def _mac(name: str, section: MacSection, file: InventoryFile) -> Mac:
         root=normpath(section.root),
         settings=merged(settings, section.settings),
     )
+
+
+def _cable(text: str) -> Cable:
+    one, other = (end.rsplit(":", 1) for end in text.split())
+    return Cable(one[0], int(one[1]), other[0], int(other[1]))
 
 
 def _service(name: str, section: ServiceSection, file: InventoryFile, macs: dict[str, Mac]) -> Service:
@@ -114,6 +120,7 @@ class _Contradictions:
         for service in self.inventory.services:
             yield from self._members(service.name)
         yield from self._ports()
+        yield from self._cables()
 
     def _written(self, section: str) -> list[str]:
         """Every name of a section, also of entries that are wrong: they exist, so nobody misspelt them."""
@@ -177,3 +184,21 @@ class _Contradictions:
                 if other != f"{key} of {service.name}":
                     text = f"{service.macs[0]} would need port {port} twice, it is also the {other}; give {service.name} another {key}"
                     yield self.source.problem(("services", service.name, key), text)
+
+    def _cables(self) -> Iterator[Problem]:
+        taken: dict[tuple[str, int], int] = {}
+        for index, cable in enumerate(self.inventory.cables or ()):
+            place: Place = ("fleet", "cables", index)
+            for mac, port in ((cable.mac, cable.port), (cable.other_mac, cable.other_port)):
+                if mac not in self._written("macs"):
+                    yield self.source.problem(place, f'there is no Mac "{mac}"; {did_you_mean(mac, self._written("macs"))}')
+                elif taken.setdefault((mac, port), index) != index or len(cable.ends) == 1:
+                    yield self.source.problem(place, f"a second cable in {mac}:{port}; a port holds one")
+                    break
+                elif (ports := self._port_count(mac)) is not None and port > ports:
+                    yield self.source.problem(place, f"{mac} has {ports} Thunderbolt ports, and no port {port}")
+
+    def _port_count(self, mac: str) -> int | None:
+        """None where the catalog is not sure, or the Mac's own entry is wrong."""
+        row = next((catalog.find(each.hardware) for each in self.inventory.macs if each.name == mac), None)
+        return row.thunderbolt_ports if row is not None and row.is_captured else None

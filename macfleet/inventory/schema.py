@@ -14,6 +14,9 @@ from macfleet.core.units import GIB, format_duration, format_size
 from macfleet.inventory import hardware as catalog
 from macfleet.inventory.settings import DurationS, Port, SecretSource, Settings, SizeBytes, Strict
 
+_END = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[1-9]"
+CABLE = rf"{_END} +{_END}"
+
 
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text):
@@ -53,6 +56,13 @@ def _hardware(text: str) -> str:
     return row.id
 
 
+def _cable(text: str) -> str:
+    """Two ends, each a Mac and the number of its port; what is between them is a blank."""
+    if not re.fullmatch(CABLE, text):
+        raise ValueError(f'"{text}" is not a cable; write both its ends as MAC:PORT, like "studio-1:2 studio-3:1"')
+    return text
+
+
 def _memory(size_bytes: int) -> int:
     """Apple's "512GB" is 512 GiB; a decimal size would never agree with what the Mac says."""
     if size_bytes == 0 or size_bytes % GIB:
@@ -72,6 +82,7 @@ def _empty_if_none(value: Any) -> Any:
 
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"})]
 HardwareId = Annotated[str, AfterValidator(_hardware), WithJsonSchema({"type": "string", "enum": catalog.names()})]
+CableText = Annotated[str, AfterValidator(_cable), WithJsonSchema({"type": "string", "pattern": f"^{CABLE}$"})]
 Listen = Annotated[str, AfterValidator(_address)]
 
 
@@ -85,6 +96,9 @@ class FleetSection(Strict):
     name: Name = Field("fleet", description="What this fleet is called in reports and locks")
     user: str = Field("", description="Who logs in, where a Mac says nothing else; without it, your own user name")
     ssh: SshSection = SshSection()
+    cables: tuple[CableText, ...] | None = Field(
+        None, description="The Thunderbolt cables, each as both its ends; without it, any cabling that makes the topology will do"
+    )
     settings: Settings = Settings()
 
 

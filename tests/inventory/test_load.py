@@ -300,3 +300,38 @@ def test_an_unknown_mac_of_a_loaded_inventory_gets_the_near_name():
         load(SMALL).mac("studio-3")
 
     assert caught.value.hint.startswith("did you mean")
+
+
+def cabled(*cables):
+    lines = "".join(f"    - {cable}\n" for cable in cables)
+    macs = "".join(f"  s{number}: {{address: 10.0.0.{number}, hardware: mac-mini-m4-pro, memory: 64 GiB}}\n" for number in (1, 2, 3))
+    return f"fleet:\n  cables:\n{lines}macs:\n{macs}"
+
+
+def test_cables_are_read_with_both_their_ends():
+    inventory = load_inventory(Path("inventory.yaml"), cabled("s1:1 s2:1", "s1:2   s3:1"))
+
+    assert [str(cable) for cable in inventory.cables] == ["s1:1 s2:1", "s1:2 s3:1"]
+    assert inventory.cables[1].ends == {("s1", 2), ("s3", 1)}
+
+
+def test_an_inventory_without_cables_is_not_one_that_wants_none():
+    assert load_inventory(Path("inventory.yaml"), cabled("s1:1 s2:1").replace("  cables:\n    - s1:1 s2:1", "  name: shelf")).cables is None
+
+
+@pytest.mark.parametrize(
+    ("cables", "said"),
+    [
+        (["s1:1 s2:1", "s1-2 s3"],
+         '4: fleet/cables/1: "s1-2 s3" is not a cable; write both its ends as MAC:PORT, like "studio-1:2 studio-3:1"'),
+        (["s1:1 sss1:1"], '3: fleet/cables/0: there is no Mac "sss1"; did you mean "s1"?'),
+        (["s1:1 s2:1", "s3:1 s1:1"], "4: fleet/cables/1: a second cable in s1:1; a port holds one"),
+        (["s1:1 s1:1"], "3: fleet/cables/0: a second cable in s1:1; a port holds one"),
+        (["s1:4 s2:1"], "3: fleet/cables/0: s1 has 3 Thunderbolt ports, and no port 4"),
+    ],
+)  # fmt: skip
+def test_a_cable_that_cannot_be_is_refused_with_its_line(cables, said):
+    with pytest.raises(InventoryError) as caught:
+        load_inventory(Path("inventory.yaml"), cabled(*cables))
+
+    assert caught.value.what == f"inventory.yaml:{said}"
