@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from macfleet.core.change import Diff
 from macfleet.core.errors import SecretMissing
@@ -54,4 +54,16 @@ class Module(Protocol[ArgsT]):
 
     def diff(self, args: ArgsT, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         """Empty when the Mac agrees. Pure: the changes carry the commands that would close the difference."""
+        ...
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A module that can do its work once more on a Mac that agrees: restart a job, run a command.
+
+    As a handler it is asked `again` in place of `diff`, because something that it depends on has just changed.
+    """
+
+    def again(self, args: Any, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
+        """What has to be done now, whatever the facts say of the difference. Pure, as `diff`."""
         ...

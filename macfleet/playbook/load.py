@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from macfleet.core.errors import PlaybookError
 from macfleet.core.near import did_you_mean
-from macfleet.inventory.yaml_text import Path, Problem, YamlText, read_yaml
+from macfleet.inventory.yaml_text import Problem, YamlText, read_yaml
 from macfleet.modules import MODULES
 from macfleet.modules.base import Module
-from macfleet.playbook.fill import check_expression, check_syntax
+from macfleet.playbook.fill import check_syntax
+from macfleet.playbook.load_task import TaskReader
+from macfleet.playbook.notifications import in_order, problems_of_notifications
+from macfleet.playbook.tasks import BatchSize, Playbook, Task
 
-_AROUND = ("name", "when", "tags")  # what may stand beside the module in a task
+__all__ = ["GIVEN", "Playbook", "Task", "load_playbook"]
 
-
-@dataclass(frozen=True)
-class Task:
-    """One task as written: `args` and `when` still hold their expressions, each Mac fills them with its own values."""
-
-    name: str
-    module: Module[Any]
-    args: dict[str, Any]
-    when: str | None
-    tags: tuple[str, ...]
-    path: Path
-    source: YamlText
-    file: str
-
-    def at(self, *steps: str | int) -> str:
-        """`provision.yaml:14`, the line of the task or of a key inside it."""
-        return f"{self.file}:{self.source.line((*self.path, *steps))}"
-
-
-@dataclass(frozen=True)
-class Playbook:
-    """Tasks in the order in which they are wanted."""
-
-    name: str
-    tasks: tuple[Task, ...]
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(tag for task in self.tasks for tag in task.tags))
-
-    def tagged(self, tags: Sequence[str]) -> Playbook:
-        """Only the tasks that carry one of these tags. Raises PlaybookError for a tag that no task carries."""
-        for tag in tags:
-            if tag not in self.tags:
-                raise PlaybookError(f'{self.name}: no task is tagged "{tag}"', hint=did_you_mean(tag, self.tags))
-        return Playbook(self.name, tuple(task for task in self.tasks if set(task.tags) & set(tags)))
+_KEYS = ("name", "vars", "serial", "max_failures", "tasks", "handlers")
+# What every playbook finds among its vars without declaring it: the runtime that this controller would bring to the Mac.
+GIVEN = ("runtime_id",)
 
 
 def load_playbook(text: str, name: str, modules: Sequence[Module[Any]] = MODULES) -> Playbook:
@@ -61,72 +31,71 @@ def load_playbook(text: str, name: str, modules: Sequence[Module[Any]] = MODULES
     source = read_yaml(text)
     if source.problems:
         raise _refusal(name, source.problems)
-    items = source.value.get("tasks") if isinstance(source.value, dict) else None
-    if not isinstance(items, list):
+    if not isinstance(source.value, dict) or not isinstance(source.value.get("tasks"), list):
         raise _refusal(name, [Problem(1, (), 'this file holds no playbook; it starts with "tasks:" and a list')])
-    problems = [source.problem((key,), f'"{key}" is not a key of a playbook') for key in source.value if key not in ("name", "tasks")]
-    tasks = []
-    for index, item in enumerate(items):
-        task, wrong = _task(item, ("tasks", index), source, name, modules)
-        problems += wrong
-        if task is not None:
-            tasks.append(task)
+    problems = [
+        source.problem((key,), f'"{key}" is not a key of a playbook; {did_you_mean(key, _KEYS)}')
+        for key in source.value
+        if key not in _KEYS
+    ]
+    variables, wrong_vars = _variables(source)
+    serial, wrong_serial = _serial(source)
+    reader = TaskReader(source, name, modules)
+    tasks, handlers = reader.read("tasks"), reader.read("handlers")
+    problems += [*wrong_vars, *wrong_serial, *reader.problems, *problems_of_notifications(source)]
+    max_failures = _max_failures(source, problems)
     if problems:
         raise _refusal(name, problems)
-    return Playbook(name, tuple(tasks))
+    return Playbook(name, tasks, in_order(handlers), variables, serial, max_failures, source)
 
 
-def _task(item: Any, path: Path, source: YamlText, file: str, modules: Sequence[Module[Any]]) -> tuple[Task | None, list[Problem]]:
-    if not isinstance(item, dict):
-        return None, [source.problem(path, "a task is a mapping: a name and a module")]
-    verbs = {module.name: module for module in modules}
-    named = [key for key in item if key not in _AROUND]
-    problems = [
-        source.problem((*path, key), f'there is no module "{key}"; {did_you_mean(key, [*verbs, *_AROUND])}')
-        for key in named
-        if key not in verbs
-    ]
-    found = [key for key in named if key in verbs]
-    if len(found) != 1 and not problems:
-        said = "this task has no module" if not found else f"a task has one module, this one has {' and '.join(found)}"
-        return None, [source.problem(path, said)]
-    if not found:
-        return None, problems
-    problems += _problems_around(item, path, source)
-    verb, args = found[0], item[found[0]] or {}
-    problems += _problems_of_args(verbs[verb], args, (*path, verb), source)
-    if problems:
-        return None, problems
-    tags = item.get("tags") or []
-    task = Task(item["name"], verbs[verb], args, item.get("when"), tuple(tags), path, source, file)
-    return task, []
-
-
-def _problems_around(item: dict[str, Any], path: Path, source: YamlText) -> list[Problem]:
+def _variables(source: YamlText) -> tuple[dict[str, Any], list[Problem]]:
+    said = source.value.get("vars")
+    if said is None:
+        return {}, []
+    if not isinstance(said, dict):
+        return {}, [source.problem(("vars",), "write one NAME: VALUE below the other")]
     problems = []
-    if not isinstance(item.get("name"), str):
-        problems.append(source.problem(path, "this task has no name; say in a sentence what is true after it"))
-    tags = item.get("tags") or []
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        problems.append(source.problem((*path, "tags"), "write a list: [A, B]"))
-    when = item.get("when")
-    if when is not None and (wrong := check_expression(when) if isinstance(when, str) else "write one expression"):
-        problems.append(source.problem((*path, "when"), wrong))
-    return problems
+    for key, value in said.items():
+        if not re.fullmatch(r"[A-Za-z_]\w*", key):
+            problems.append(source.problem(("vars", key), f'"{key}" is no name; use letters, digits and _'))
+        elif key in GIVEN:
+            problems.append(source.problem(("vars", key), f"{key} comes from macfleet itself; choose another name"))
+        elif wrong := check_syntax(value):
+            problems.append(source.problem(("vars", key), wrong))
+    return said, problems
 
 
-def _problems_of_args(module: Module[Any], args: Any, path: Path, source: YamlText) -> list[Problem]:
-    if not isinstance(args, dict):
-        return [source.problem(path, f"{module.name} takes keys: {', '.join(module.Args.model_fields)}")]
-    keys = tuple(module.Args.model_fields)
-    unknown = [
-        source.problem((*path, key), f'"{key}" is not a key of {module.name}; {did_you_mean(key, keys)}') for key in args if key not in keys
-    ]
-    required = [key for key, field in module.Args.model_fields.items() if field.is_required() and key not in args]
-    # A misspelt key is the missing one: said once.
-    missing = [source.problem(path, f'{module.name} needs "{key}"') for key in required if not unknown]
-    broken = [source.problem((*path, key), wrong) for key, value in args.items() if (wrong := check_syntax(value))]
-    return [*unknown, *missing, *broken]
+def _serial(source: YamlText) -> tuple[tuple[BatchSize, ...], list[Problem]]:
+    """`serial: 2`, `serial: 25%`, or a list of these: `[1, 50%]`."""
+    said = source.value.get("serial")
+    if said is None:
+        return (), []
+    items = said if isinstance(said, list) and said else [said]
+    sizes = [_batch_size(item) for item in items]
+    if None in sizes:
+        return (), [source.problem(("serial",), "say how many Macs at a time: 2, 25%, or a list like [1, 50%]")]
+    return tuple(size for size in sizes if size is not None), []
+
+
+def _batch_size(said: Any) -> BatchSize | None:
+    match = re.fullmatch(r"([1-9]\d{0,4})(%?)", said) if isinstance(said, str) else None
+    if match is None or (match[2] and int(match[1]) > 100):
+        return None
+    return BatchSize(int(match[1]), bool(match[2]))
+
+
+def _max_failures(source: YamlText, problems: list[Problem]) -> int | None:
+    """Batches without the key stop at the first failure: they were asked for to keep a mistake small."""
+    said, has_batches = source.value.get("max_failures"), source.value.get("serial") is not None
+    if said is None:
+        return 0 if has_batches else None
+    if not isinstance(said, str) or not re.fullmatch(r"\d{1,5}", said):
+        problems.append(source.problem(("max_failures",), "say how many Macs may fail before no further batch begins: 0, 1, …"))
+        return None
+    if not has_batches:
+        problems.append(source.problem(("max_failures",), "this stops between batches, and there is only one; say serial too"))
+    return int(said)
 
 
 def _refusal(name: str, problems: Sequence[Problem]) -> PlaybookError:

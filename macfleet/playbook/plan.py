@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from macfleet.core.change import Change, Unsupported
+from macfleet.core.change import Change, Diff, Unsupported
 from macfleet.core.errors import PlaybookError
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.problems import problems_of
 from macfleet.inventory.settings import Strict
 from macfleet.inventory.yaml_text import YamlText
-from macfleet.modules.base import Surroundings
+from macfleet.modules.base import Repeatable, Surroundings
 from macfleet.playbook.fill import MISTAKES, evaluate, fill
-from macfleet.playbook.load import Playbook, Task
+from macfleet.playbook.tasks import Playbook, Task
+from macfleet.playbook.variables import fill_variables
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class FilledTask:
 
 @dataclass(frozen=True)
 class TaskDiff:
-    """What one task found on one Mac; all three empty: it agrees."""
+    """What one task found on one Mac; all three empty: it agrees, or it is a handler that nothing woke."""
 
     task: str
     changes: tuple[Change, ...] = ()
@@ -74,9 +75,14 @@ class MacPlan:
 
 
 def fill_tasks(playbook: Playbook, mac: Mac, variables: Mapping[str, Any]) -> tuple[FilledTask, ...]:
-    """The tasks this Mac is concerned by, with its values. Raises PlaybookError with file, line and Mac."""
-    values = {"mac": mac, "settings": mac.settings, "vars": variables}
-    return tuple(FilledTask(task, _args(task, mac, values)) for task in playbook.tasks if _is_wanted(task, mac, values))
+    """The tasks this Mac is concerned by, then its handlers, with its values. Raises PlaybookError with file, line and Mac.
+
+    `variables` are macfleet's own; the playbook's vars join them.
+    """
+    values: dict[str, Any] = {"mac": mac, "settings": mac.settings, "vars": variables}
+    values["vars"] = {**variables, **fill_variables(playbook, values)}
+    wanted = [task for task in (*playbook.tasks, *playbook.handlers) if _is_wanted(task, mac, values)]
+    return tuple(FilledTask(task, _args(task, mac, values)) for task in wanted)
 
 
 def wanted_facts(tasks: Sequence[FilledTask], mac: Mac) -> tuple[Fact[Any], ...]:
@@ -84,19 +90,39 @@ def wanted_facts(tasks: Sequence[FilledTask], mac: Mac) -> tuple[Fact[Any], ...]
     return tuple(dict.fromkeys(fact for filled in tasks for fact in filled.task.module.facts(filled.args, mac)))
 
 
-def plan_mac(tasks: Sequence[FilledTask], mac: Mac, facts: Facts, around: Surroundings) -> MacPlan:
-    """The difference between these tasks and what this Mac said."""
-    return MacPlan(mac.name, tuple(_diff(filled, mac, facts, around) for filled in tasks))
+def plan_mac(tasks: Sequence[FilledTask], mac: Mac, facts: Facts, around: Surroundings, owed: Collection[str] = ()) -> MacPlan:
+    """The difference between these tasks and what this Mac said.
+
+    A handler has a part in it only when a task that notifies it would make a change, or when it is `owed`: notified by a
+    change that was made earlier (see `tasks.owed`).
+    """
+    awake, diffs = set(owed), []
+    for filled in tasks:
+        task = filled.task
+        if task.is_handler and task.name not in awake:
+            diffs.append(TaskDiff(task.name))
+            continue
+        diff = _diff(filled, mac, facts, around)
+        if diff.changes:
+            awake.update(task.notify)
+        diffs.append(diff)
+    return MacPlan(mac.name, tuple(diffs))
 
 
 def _diff(filled: FilledTask, mac: Mac, facts: Facts, around: Surroundings) -> TaskDiff:
-    found = filled.task.module.diff(filled.args, mac, facts, around)
+    found = _look(filled)(filled.args, mac, facts, around)
     return TaskDiff(
         filled.task.name,
         changes=tuple(item for item in found if isinstance(item, Change)),
         unsupported=tuple(item for item in found if isinstance(item, Unsupported)),
         unknown=tuple(item for item in found if isinstance(item, Unknown)),
     )
+
+
+def _look(filled: FilledTask) -> Callable[..., Diff]:
+    """A module that can do its work once more although the Mac agrees (restart a job) does so as a handler."""
+    module = filled.task.module
+    return module.again if filled.task.is_handler and isinstance(module, Repeatable) else module.diff
 
 
 def _is_wanted(task: Task, mac: Mac, values: Mapping[str, Any]) -> bool:
