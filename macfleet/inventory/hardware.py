@@ -37,6 +37,11 @@ class Hardware:
         """RDMA over Thunderbolt needs Thunderbolt 5 ports. The chip's name does not tell: an "M5" MacBook Pro has Thunderbolt 4."""
         return self.thunderbolt_generation >= 5
 
+    @property
+    def port_next_to_ethernet(self) -> int | None:
+        """On a Mac Studio. exo's users report that it is of no use for RDMA; Apple says nothing, so it is taken last, not refused."""
+        return 1 if self.name.startswith("Mac Studio") else None
+
     def bandwidth_with(self, memory_gib: int) -> float:
         """Memory bandwidth in GB/s of the one with this much memory."""
         if self.slower_bin is not None and memory_gib <= self.slower_bin[0]:
