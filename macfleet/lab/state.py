@@ -73,6 +73,9 @@ class State(_Kept):
     memory_bytes: int
     user: str = "admin"
     password: str = "rehearsal"
+    is_admin: bool = True
+    is_volume_owner: bool = True
+    remote_full_disk_access: bool = True  # Remote Login (i) > Allow full disk access for remote users
     ssh_port: int = 0
     socket: str = ""
     simulator_pid: int = 0

@@ -13,6 +13,9 @@ from macfleet.lab.commands import (
     chown,
     defaults,
     df,
+    diskutil,
+    dscl,
+    dseditgroup,
     fdesetup,
     ibv,
     id,
@@ -31,17 +34,22 @@ from macfleet.lab.commands import (
     sysctl,
     system_profiler,
     tailscale,
+    tmutil,
     uname,
+    visudo,
     vm_stat,
 )
 from macfleet.lab.world import Program
 
 PROGRAMS: dict[str, Program] = {
     "brew": brew.brew,
-    "chown": chown.chown,
     "chgrp": chown.chgrp,
+    "chown": chown.chown,
     "defaults": defaults.defaults,
     "df": df.df,
+    "diskutil": diskutil.diskutil,
+    "dscl": dscl.dscl,
+    "dseditgroup": dseditgroup.dseditgroup,
     "fdesetup": fdesetup.fdesetup,
     "halt": shutdown.halt,
     "hostname": uname.hostname,
@@ -64,7 +72,9 @@ PROGRAMS: dict[str, Program] = {
     "sysctl": sysctl.sysctl,
     "system_profiler": system_profiler.system_profiler,
     "tailscale": tailscale.tailscale,
+    "tmutil": tmutil.tmutil,
     "uname": uname.uname,
+    "visudo": visudo.visudo,
     "vm_stat": vm_stat.vm_stat,
     "whoami": id.whoami,
 }
@@ -75,4 +85,6 @@ ELSEWHERE = {"brew", "tailscale", "socketfilterfw"}
 
 def reads_stdin(argv: Sequence[str]) -> bool:
     """Only these calls read their stdin; any other one would eat the script it stands in."""
+    if list(argv[:3]) == ["dscl", ".", "-authonly"]:
+        return True
     return "-inputplist" in argv or "--stdinpass" in argv or list(argv[:2]) == ["defaults", "import"]

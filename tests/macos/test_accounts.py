@@ -1,0 +1,91 @@
+"""dscl, diskutil, dseditgroup, visudo: who somebody is on a Mac, and what that allows."""
+
+import pytest
+
+from macfleet.core.errors import RequestError, Unparsable
+from macfleet.core.fact import Unknown
+from macfleet.macos import diskutil, dscl, dseditgroup, visudo
+from tests.macos.recordings import answer, recorded
+
+NOW = "ops/diskutil_listcryptousers.macos26.txt"
+BEFORE_OWNERS = "ops/diskutil_listusers.macos10_13.txt"
+ADMIN = "DA145BD0-81C7-41AA-9676-794E0A14B63D"
+
+
+def test_accounts_with_their_uuids():
+    users = dscl.parse_users(recorded("ops/dscl_users_generateduid.macos10_13.excerpt.txt"))
+
+    assert users["_uucp"] == "FFFFEEEE-DDDD-CCCC-BBBB-AAAA00000004"
+    assert len(users) == 3
+
+
+@pytest.mark.parametrize("text", ["", "\n", "eDSUnknownNodeName\n"])
+def test_a_list_without_accounts_is_none(text):
+    with pytest.raises(Unparsable, match="no account"):
+        dscl.parse_users(text)
+
+
+def test_everybody_who_may_unlock_the_volume():
+    users = diskutil.parse_crypto_users(recorded(NOW))
+
+    assert [(user.kind, user.is_volume_owner) for user in users] == [
+        ("Local Open Directory User", True),
+        ("MDM Bootstrap Token External Key", True),
+        ("Personal Recovery User", True),
+    ]
+    assert users[0].uuid == ADMIN
+
+
+def test_an_older_macos_names_no_owners():
+    assert {user.is_volume_owner for user in diskutil.parse_crypto_users(recorded(BEFORE_OWNERS))} == {None}
+
+
+def test_a_list_cut_short_is_not_taken_for_a_shorter_one():
+    whole = recorded(NOW)
+    for end in range(1, len(whole) - 1):
+        with pytest.raises(Unparsable):
+            diskutil.parse_crypto_users(whole[:end])
+
+
+def test_where_macos_names_no_owners_nobody_knows():
+    users = diskutil.parse_crypto_users(recorded(BEFORE_OWNERS))
+
+    assert diskutil.owns_volume("fritz", {"fritz": users[0].uuid}, users) is None
+
+
+def test_a_volume_without_such_users_is_an_answer():
+    assert diskutil.parse_crypto_users("No cryptographic users for disk3s1s1\n") == ()
+
+
+@pytest.mark.parametrize(
+    ("user", "said", "owns"),
+    [("admin", "Yes", True), ("admin", "No", False), ("guest", "Yes", False)],
+)
+def test_only_an_account_in_the_list_owns_the_volume(user, said, owns):
+    listed = diskutil.parse_crypto_users(recorded(NOW).replace("Volume Owner: Yes", f"Volume Owner: {said}", 1))
+
+    assert diskutil.owns_volume(user, {"admin": ADMIN, "guest": "FFFFEEEE-DDDD-CCCC-BBBB-AAAA000000C9"}, listed) is owns
+
+
+@pytest.mark.parametrize(
+    ("output", "is_admin"),
+    [((0, "yes admin is a member of admin\n"), True), ((67, "no admin is NOT a member of admin\n"), False)],
+)
+def test_an_administrator_or_not(output, is_admin):
+    assert answer(dseditgroup.is_admin("admin"), output) is is_admin
+
+
+@pytest.mark.parametrize("output", [(64, "", "Unknown group.\n"), (0, ""), (0, "yes"), (0, "ja admin ist ein Mitglied\n")])
+def test_anything_else_is_neither(output):
+    assert isinstance(answer(dseditgroup.is_admin("admin"), output), Unknown)
+
+
+@pytest.mark.parametrize("user", ["admin", "_mac-fleet", "jane.doe2"])
+def test_a_name_that_a_rule_can_hold(user):
+    assert visudo.sudoers_user(user) == user
+
+
+@pytest.mark.parametrize("user", ["ALL", "%admin", "#501", "a b", "", "a,b", "a=b", "admin\n"])
+def test_a_name_that_would_mean_something_else_is_refused(user):
+    with pytest.raises(RequestError, match="no user name that a sudoers rule can hold"):
+        visudo.sudoers_user(user)
