@@ -7,12 +7,10 @@ holds what the Mac was before macfleet came: it wins over all later ones.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from posixpath import dirname
 from typing import Any
 
 from macfleet.core.change import Change
@@ -26,7 +24,6 @@ UNDO_TIMEOUT_S = 600.0  # a job is given its whole ExitTimeOut, and Homebrew tak
 _SUDO = ("sudo", "-n")
 
 # A line is written to its newline before its change begins; one without was cut short, and nothing was changed for it.
-# A path on a line of its own: the next line counts only when nothing is there yet.
 RECORD = """# write down what is about to be changed
 mkdir -p "$1" || exit 1
 umask 077
@@ -34,36 +31,7 @@ ledger=$1/ledger.jsonl
 if [ -s "$ledger" ] && [ -n "$(tail -c 1 "$ledger")" ]; then
 	sed '$d' "$ledger" >"$ledger.new" && mv -f "$ledger.new" "$ledger" || exit 1
 fi
-missing=1
-while IFS= read -r line; do
-	case $line in
-	/*) missing=; [ -e "$line" ] || missing=1 ;;
-	*) [ -z "$missing" ] || printf '%s\\n' "$line" || exit 1; missing=1 ;;
-	esac
-done >>"$ledger"
-"""
-
-# The old file itself is kept, by a second name: whoever replaces a file by a rename leaves it whole, with its owner, its times
-# and its extended attributes. `cp` where the volume is another one. Kept once: what is found later is macfleet's own.
-KEEP = """# keep what is there before it is replaced
-if [ ! -e "$1" ] && [ ! -L "$1" ]; then exit 0; fi
-if [ -e "$2" ] || [ -L "$2" ]; then exit 0; fi
-(umask 077; mkdir -p "$3") || exit 1
-if [ -L "$1" ]; then cp -pPR "$1" "$2"; exit; fi
-ln "$1" "$2" 2>/dev/null || cp -pR "$1" "$2"
-"""
-PUT_BACK = """# put back what was kept
-if [ -e "$2" ] || [ -L "$2" ]; then
-	[ ! -L "$1" ] || rm -f "$1" || exit 1
-	mv -f "$2" "$1"
-	exit
-fi
-[ -e "$1" ] || [ -L "$1" ] || { echo "what was kept of $1 is gone" >&2; exit 1; }
-"""
-# A directory that others have put something in is theirs now.
-REMOVE_DIRECTORY = """# remove a directory that is empty
-[ -d "$1" ] || exit 0
-rmdir "$1" 2>/dev/null || [ -n "$(ls -A "$1")" ]
+cat >>"$ledger\"
 """
 _STRIKE = 'printf "%s\\n" "$2" >>"$1"'
 
@@ -92,17 +60,9 @@ def entry_of(change: Change, by: str, time: str) -> Entry | None:
     return Entry(change.what, tuple(_argv(undo) for undo in change.undo), change.before, by, time)
 
 
-def record(paths: MacPaths, entries: Iterable[Entry], *, by: str = "", time: str = "", directories: Sequence[str] = ()) -> Command:
-    """Append these entries as root, each before its change is made.
-
-    `directories` are about to be made with all that leads to them: each that is not there yet gets an entry of its own.
-    """
-    lines = []
-    for directory in _with_parents(directories):
-        entry = Entry(f"directory {paths.shown(directory)}", (_argv(remove_directory(directory)),), "absent", by, time)
-        lines += [directory, json.dumps(entry.as_json())]
-    lines += [json.dumps(entry.as_json()) for entry in entries]
-    content = "".join(f"{line}\n" for line in lines).encode()
+def record(paths: MacPaths, entries: Iterable[Entry]) -> Command:
+    """Append these entries as root; each before its change is made."""
+    content = "".join(f"{json.dumps(entry.as_json())}\n" for entry in entries).encode()
     return command("sh", "-c", RECORD, "sh", paths.state, stdin=content, sudo=True, timeout_s=30)
 
 
@@ -142,37 +102,6 @@ def take_back_as_root(paths: MacPaths, entries: Sequence[Entry], *, then: str = 
     return command("sh", "-c", " && ".join([*steps, then]), sudo=True, timeout_s=UNDO_TIMEOUT_S)
 
 
-def keep(paths: MacPaths, path: str) -> Command:
-    """Keep the file at `path` as it is now, for `put_back`. Must run before it is replaced by a rename."""
-    return command("sh", "-c", KEEP, "sh", path, _kept(paths, path), dirname(_kept(paths, path)), sudo=True, timeout_s=60)
-
-
-def put_back(paths: MacPaths, path: str) -> Command:
-    """The file that was there first, with its mode, owner and times."""
-    return command("sh", "-c", PUT_BACK, "sh", path, _kept(paths, path), sudo=True, timeout_s=60)
-
-
-def remove_directory(path: str) -> Command:
-    """Remove it if nothing is in it; one that is gone, or that others use by now, is no failure."""
-    return command("sh", "-c", REMOVE_DIRECTORY, "sh", path, sudo=True, timeout_s=10)
-
-
-def directories_made(commands: Iterable[Command]) -> tuple[str, ...]:
-    """The directories that these commands make where they are missing."""
-    return tuple(dict.fromkeys(word for each in commands if each.argv[:2] == ("mkdir", "-p") for word in each.argv[2:]))
-
-
-def _with_parents(directories: Iterable[str]) -> list[str]:
-    """Outermost first."""
-    found: dict[str, None] = {}
-    for directory in directories:
-        steps = [directory]
-        while dirname(steps[-1]) not in ("/", ""):
-            steps.append(dirname(steps[-1]))
-        found |= dict.fromkeys(reversed(steps))
-    return list(found)
-
-
 def _script(paths: MacPaths, entry: Entry, *, is_root: bool = False) -> str:
     words = [argv[len(_SUDO) :] if is_root and argv[:2] == _SUDO and not argv[2].startswith("-") else argv for argv in entry.undo]
     struck = ("sh", "-c", _STRIKE, "sh", _file(paths), json.dumps({"undone": entry.what}))
@@ -209,7 +138,3 @@ def _is_argv(value: object) -> bool:
 
 def _file(paths: MacPaths) -> str:
     return f"{paths.state}/ledger.jsonl"
-
-
-def _kept(paths: MacPaths, path: str) -> str:
-    return f"{paths.state}/before/{hashlib.sha256(path.encode()).hexdigest()}"

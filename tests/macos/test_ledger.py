@@ -11,7 +11,6 @@ from macfleet.core.errors import Unparsable
 from macfleet.core.fact import Unknown
 from macfleet.core.paths import MacPaths
 from macfleet.macos import ledger
-from macfleet.macos.files import write_file
 from macfleet.macos.ledger import Entry
 from tests.macos.recordings import answer
 
@@ -82,22 +81,6 @@ def test_a_line_that_was_cut_short_is_no_entry_and_spoils_no_other(mac):
     assert [entry.what for entry in mac.entries()] == ["pmset sleep", "pmset womp"]
 
 
-def test_a_directory_is_noted_with_all_that_has_to_be_made_for_it(mac):
-    (mac.root / "opt").mkdir()
-
-    mac.run(ledger.record(mac.paths, [SLEEP], by="provision", time="now", directories=[mac.paths.models]))
-
-    assert [entry.what for entry in mac.entries()] == ["directory /opt/macfleet", "directory /opt/macfleet/models", "pmset sleep"]
-
-
-def test_a_directory_that_was_there_is_not_noted(mac):
-    (mac.root / "opt/macfleet/models").mkdir(parents=True)
-
-    mac.run(ledger.record(mac.paths, [SLEEP], directories=[mac.paths.models]))
-
-    assert mac.entries() == (SLEEP,)
-
-
 def test_taking_back_runs_the_undo_and_strikes_the_entry_out(mac):
     told = mac.root / "told"
     entry = Entry("a thing", (("sudo", "-n", "touch", str(told)), ("test", "-e", str(told))), "absent", "provision", SLEEP.time)
@@ -139,58 +122,6 @@ def test_the_last_steps_need_root_but_once(mac):
     assert "sudo" not in last.argv[-1].replace("sudoers", "")
     assert told.exists()
     assert mac.entries() == ()
-
-
-def test_a_replaced_file_is_put_back_as_the_very_file_it_was(mac):
-    path = mac.root / "etc/hosts"
-    path.parent.mkdir()
-    path.write_text("ours\n")
-    path.chmod(0o640)
-    before = path.stat()
-
-    mac.run(ledger.keep(mac.paths, str(path)), *write_file(str(path), b"macfleet's\n"))
-    mac.run(ledger.keep(mac.paths, str(path)), *write_file(str(path), b"macfleet's second\n"))
-    mac.run(ledger.put_back(mac.paths, str(path)))
-
-    after = path.stat()
-    assert path.read_text() == "ours\n"
-    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
-
-
-def test_putting_back_twice_does_no_harm(mac):
-    path = mac.root / "motd"
-    path.write_text("ours\n")
-    mac.run(ledger.keep(mac.paths, str(path)), *write_file(str(path), b"new"))
-
-    mac.run(ledger.put_back(mac.paths, str(path)), ledger.put_back(mac.paths, str(path)))
-
-    assert path.read_text() == "ours\n"
-
-
-def test_a_link_is_put_back_as_a_link(mac):
-    path = mac.root / "link"
-    path.symlink_to("/somewhere")
-
-    mac.run(ledger.keep(mac.paths, str(path)), command("ln", "-sfn", "/elsewhere", str(path)))
-    mac.run(ledger.put_back(mac.paths, str(path)))
-
-    assert os.readlink(path) == "/somewhere"
-
-
-def test_nothing_to_keep_is_no_failure(mac):
-    mac.run(ledger.keep(mac.paths, str(mac.root / "absent")))
-
-    assert not (mac.root / "var").exists()
-
-
-def test_a_directory_with_something_of_others_in_it_stays(mac):
-    (mac.root / "ours").mkdir()
-    (mac.root / "theirs").mkdir()
-    (mac.root / "theirs/file").write_text("")
-
-    mac.run(*(ledger.remove_directory(str(mac.root / name)) for name in ("ours", "theirs", "gone")))
-
-    assert os.listdir(mac.root) == ["theirs"]
 
 
 def test_a_change_without_undo_is_not_recorded_and_one_that_wants_a_stdin_is_refused():
