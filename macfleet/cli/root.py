@@ -16,7 +16,6 @@ app = typer.Typer(
     name="macfleet",
     help="Turn a shelf of Apple Silicon Macs into one machine that serves large models, and keep it that way.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
