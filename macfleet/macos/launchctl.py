@@ -31,6 +31,7 @@ class Job:
     exit_timeout_s: int | None = None
     path: str | None = None
     program: str | None = None
+    pended: str | None = None  # why launchd does not start it by itself: "inefficient", "speculative"; see Low Power Mode
 
     @property
     def is_running(self) -> bool:
@@ -63,6 +64,7 @@ def parse_print(text: str) -> Job:
         exit_timeout_s=_leading_number(rows.get("exit timeout")),
         path=rows.get("path"),
         program=rows.get("program"),
+        pended=rows.get("pended nondemand spawn"),
     )
 
 
