@@ -72,14 +72,14 @@ class MemoryMac:
 
     read = run
 
-    def apply(self, commands):
+    def apply(self, commands, then=()):
         results = []
         for command in commands:
             self.log.append(str(command))
             results.append(self._run(command))
             if not results[-1].ok:
-                break
-        return results
+                return results
+        return results + self.run(then)
 
     def ask(self, facts):
         return Facts.understand({fact: self.run(fact.commands) for fact in facts})

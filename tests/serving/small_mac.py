@@ -50,13 +50,13 @@ class SmallMac:
 
     read = run
 
-    def apply(self, commands):
+    def apply(self, commands, then=()):
         results = []
         for command in commands:
             results += self.run([command])
             if not results[-1].ok:
-                break
-        return results
+                return results
+        return results + self.run(then)
 
     def put(self, source, path, *, mode=0o644, owner=None, sudo=False):
         self._must_be_up()
