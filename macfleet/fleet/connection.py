@@ -25,8 +25,11 @@ class Connection(Protocol):
         """Like `run`, for commands that only read: they may run side by side on the Mac."""
         ...
 
-    def apply(self, commands: Sequence[Command]) -> list[Result]:
-        """Like `run`, but stops behind the first command that fails: the result list may be shorter than `commands`."""
+    def apply(self, commands: Sequence[Command], then: Sequence[Command] = ()) -> list[Result]:
+        """Like `run`, but stops behind the first command that fails: the result list may be shorter than `commands`.
+
+        `then` runs behind them when none has failed, to its end, whatever its own commands end with: a look at what came of it.
+        """
         ...
 
     def put(

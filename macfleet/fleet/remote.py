@@ -74,8 +74,8 @@ class RemoteConnection:
             results.update(zip(missing, again, strict=True))
         return [results[index] for index in range(len(commands))]
 
-    def apply(self, commands: Sequence[Command]) -> list[Result]:
-        return self._run(commands, Manner.STOP_AT_FAILURE)
+    def apply(self, commands: Sequence[Command], then: Sequence[Command] = ()) -> list[Result]:
+        return self._run((*commands, *then), Manner.STOP_AT_FAILURE, strict=len(commands))
 
     def put(
         self, source: bytes | Path | Iterable[bytes], path: str, *, mode: int = 0o644, owner: str | None = None, sudo: bool = False
@@ -133,10 +133,10 @@ class RemoteConnection:
     def close(self) -> None:
         self._line.close()
 
-    def _run(self, commands: Sequence[Command], manner: Manner) -> list[Result]:
-        return [result for _, result in sorted(self._results(commands, manner))]
+    def _run(self, commands: Sequence[Command], manner: Manner, *, strict: int | None = None) -> list[Result]:
+        return [result for _, result in sorted(self._results(commands, manner, strict=strict))]
 
-    def _results(self, commands: Sequence[Command], manner: Manner) -> list[tuple[int, Result]]:
+    def _results(self, commands: Sequence[Command], manner: Manner, *, strict: int | None = None) -> list[tuple[int, Result]]:
         if not commands:
             return []
         results: list[tuple[int, Result]] = []
@@ -148,7 +148,7 @@ class RemoteConnection:
             if self._on_result is not None:
                 self._on_result(results[-1][1])
 
-        self._converse(commands, manner, on_reply=note)
+        self._converse(commands, manner, on_reply=note, strict=strict)
         return results
 
     def _converse(
@@ -158,8 +158,9 @@ class RemoteConnection:
         *,
         on_reply: Callable[[Reply, float], None] = lambda reply, seconds: None,
         on_line: Callable[[str], None] | None = None,
+        strict: int | None = None,
     ) -> dict[int, Reply]:
-        script = render_script(commands, manner, search_path=self.mac.paths.search_path)
+        script = render_script(commands, manner, search_path=self.mac.paths.search_path, strict=strict)
         replies: dict[int, Reply] = {}
 
         def keep(reply: Reply, seconds: float) -> None:
@@ -185,7 +186,7 @@ class RemoteConnection:
         open_ones = [each for index, each in enumerate(script.commands) if index not in replies]
         if script.manner is Manner.SIDE_BY_SIDE:
             return self._lost("the connection dropped while the Mac was read", why, ["reading changes nothing"])
-        if not open_ones:
+        if not open_ones or len(replies) >= script.strict:
             return self._lost("the connection dropped behind the last command", why, ended)
         doubt = f"nobody knows whether `{open_ones[0]}` took effect"
         rest = [f"{len(open_ones) - 1} more were not started"] if len(open_ones) > 1 else []

@@ -19,8 +19,8 @@ import base64
 import math
 import secrets
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from macfleet.core.command import Command
@@ -50,6 +50,7 @@ class Script:
     manner: Manner
     text: bytes = field(repr=False)  # may hold a secret
     nonce: bytes
+    strict: int = 1 << 30  # how many of the commands change something; those behind them only look
 
     @property
     def bootstrap(self) -> str:
@@ -69,9 +70,17 @@ class Script:
 
 
 def render_script(
-    commands: Sequence[Command], manner: Manner = Manner.IN_ORDER, *, search_path: Sequence[str] = (), tick_s: float = TICK_S
+    commands: Sequence[Command],
+    manner: Manner = Manner.IN_ORDER,
+    *,
+    search_path: Sequence[str] = (),
+    tick_s: float = TICK_S,
+    strict: int | None = None,
 ) -> Script:
-    """The script that runs `commands` on a Mac whose own PATH is extended by `search_path`."""
+    """The script that runs `commands` on a Mac whose own PATH is extended by `search_path`.
+
+    `strict`: behind so many commands the script no longer stops at a failure.
+    """
     nonce = "macfleet-" + secrets.token_hex(16)
     lanes = min(LANES, len(commands)) if manner is Manner.SIDE_BY_SIDE else 1
     extension = "".join(f":{path}" for path in search_path)
@@ -83,13 +92,19 @@ def render_script(
             FUNCTIONS.strip(),
             "mf_commands() {",
             ":",
-            *(_render_command(index, command, manner, tick_s) for index, command in enumerate(commands)),
+            *_render_commands(commands[:strict], manner, tick_s),
+            *(("stop=", *_render_commands(commands[strict:], manner, tick_s, first=strict)) if strict is not None else ()),
             "}",
             "mf_side_by_side" if lanes > 1 else "mf_one_by_one",
             "",
         )
     )
-    return Script(tuple(commands), manner, text.encode(errors="surrogateescape"), nonce.encode())
+    script = Script(tuple(commands), manner, text.encode(errors="surrogateescape"), nonce.encode())
+    return script if strict is None else replace(script, strict=strict)
+
+
+def _render_commands(commands: Sequence[Command], manner: Manner, tick_s: float, *, first: int = 0) -> Iterator[str]:
+    return (_render_command(index, command, manner, tick_s) for index, command in enumerate(commands, first))
 
 
 def _render_command(index: int, command: Command, manner: Manner, tick_s: float) -> str:

@@ -156,6 +156,14 @@ def test_apply_stops_behind_the_first_failure(shell):
     assert [reply.exit_status for reply in replies] == [0, 1]
 
 
+def test_what_only_looks_goes_on_behind_a_failure_of_its_own_and_not_behind_one_of_the_changes(shell):
+    looked = shell([command("true"), command("false"), command("echo", "seen")], Manner.STOP_AT_FAILURE, strict=1)
+    failed = shell([command("false"), command("echo", "never")], Manner.STOP_AT_FAILURE, strict=1)
+
+    assert [reply.exit_status for reply in looked] == [0, 1, 0]
+    assert [reply.exit_status for reply in failed] == [1]
+
+
 def test_a_tick_at_the_very_end_of_a_command_does_not_lose_its_exit_status(shell):
     # Ticks as often as commands: nearly every script has a command that ends while its shell is about to be woken.
     commands = [command("sh", "-c", f"sleep 0.0{number % 3}; exit {number % 3}", timeout_s=2) for number in range(40)]

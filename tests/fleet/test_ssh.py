@@ -58,6 +58,15 @@ def test_one_connection_and_one_channel_per_reading(sshd, line):
     assert sshd.connections() == 1
 
 
+def test_a_change_and_the_look_at_what_came_of_it_travel_together(line):
+    made, absent, seen = line.apply([command("true")], [command("false"), command("echo", "seen")])
+    failed = line.apply([command("false")], [command("echo", "never")])
+
+    assert (made.ok, absent.ok, seen.stdout) == (True, False, "seen\n")
+    assert [result.ok for result in failed] == [False]
+    assert line.channels_opened == 2
+
+
 def test_nothing_to_run_costs_nothing(line):
     assert line.run([]) == line.read([]) == line.apply([]) == []
     assert line.channels_opened == 0
