@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, get_args, get_origin
 
@@ -15,12 +15,15 @@ from macfleet.inventory.settings import SecretSource, Settings
 from macfleet.inventory.yaml_text import Path, Problem, YamlText
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], source: YamlText) -> list[Problem]:
-    """Each error at its own line, in file order, with the correction or the near name."""
+def problems_of(
+    error: ValidationError, model: type[BaseModel], source: YamlText, counts: Callable[[Path], bool] = lambda path: True
+) -> list[Problem]:
+    """Each error at its own line, in file order, with the correction or the near name; only those at a path that counts."""
     found = []
     for detail in error.errors(include_url=False):
         path = tuple(step for step in detail["loc"] if step != "[key]")
-        found.append(source.problem(path, _sentence(dict(detail), path, model)))
+        if counts(path):
+            found.append(source.problem(path, _sentence(dict(detail), path, model)))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from macfleet.core.errors import PlaybookError
@@ -11,6 +12,7 @@ from macfleet.core.near import did_you_mean
 from macfleet.inventory.yaml_text import Problem, YamlText, read_yaml
 from macfleet.modules import MODULES
 from macfleet.modules.base import Module
+from macfleet.playbook.check import problems_of_values
 from macfleet.playbook.fill import check_syntax
 from macfleet.playbook.load_task import TaskReader
 from macfleet.playbook.notifications import in_order, problems_of_notifications
@@ -44,9 +46,11 @@ def load_playbook(text: str, name: str, modules: Sequence[Module[Any]] = MODULES
     tasks, handlers = reader.read("tasks"), reader.read("handlers")
     problems += [*wrong_vars, *wrong_serial, *reader.problems, *problems_of_notifications(source)]
     max_failures = _max_failures(source, problems)
+    playbook = Playbook(name, tasks, handlers, variables, serial, max_failures, source)
+    problems += problems_of_values(playbook, GIVEN)
     if problems:
         raise _refusal(name, problems)
-    return Playbook(name, tasks, in_order(handlers), variables, serial, max_failures, source)
+    return replace(playbook, handlers=in_order(handlers))
 
 
 def _variables(source: YamlText) -> tuple[dict[str, Any], list[Problem]]:
@@ -63,7 +67,8 @@ def _variables(source: YamlText) -> tuple[dict[str, Any], list[Problem]]:
             problems.append(source.problem(("vars", key), f"{key} comes from macfleet itself; choose another name"))
         elif wrong := check_syntax(value):
             problems.append(source.problem(("vars", key), wrong))
-    return said, problems
+    broken = {problem.path[-1] for problem in problems}
+    return {key: None if key in broken else value for key, value in said.items()}, problems
 
 
 def _serial(source: YamlText) -> tuple[tuple[BatchSize, ...], list[Problem]]:

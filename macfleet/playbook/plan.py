@@ -12,11 +12,10 @@ from macfleet.core.change import Change, Diff, Unsupported
 from macfleet.core.errors import PlaybookError
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.inventory.mac import Mac
-from macfleet.inventory.problems import problems_of
 from macfleet.inventory.settings import Strict
-from macfleet.inventory.yaml_text import YamlText
 from macfleet.modules.base import Repeatable, Surroundings
 from macfleet.playbook.fill import MISTAKES, evaluate, fill
+from macfleet.playbook.kinds import problems_of_args
 from macfleet.playbook.tasks import Playbook, Task
 from macfleet.playbook.variables import fill_variables
 
@@ -147,13 +146,6 @@ def _args(task: Task, mac: Mac, values: Mapping[str, Any]) -> Strict:
     try:
         args: Strict = task.module.Args.model_validate(filled)
     except ValidationError as error:
-        first, *others = [problem.at(task.file) for problem in problems_of(error, task.module.Args, _inside(task))]
+        first, *others = [problem.at(task.file) for problem in problems_of_args(task, error)]
         raise PlaybookError(first, mac=mac.name, truths=others) from error
     return args
-
-
-def _inside(task: Task) -> YamlText:
-    """The task's arguments as a text of their own, with the lines of the file."""
-    path = (*task.path, task.module.name)
-    lines = {step[len(path) :]: line for step, line in task.source.lines.items() if step[: len(path)] == path}
-    return YamlText(task.args, lines)

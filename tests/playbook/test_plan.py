@@ -78,7 +78,7 @@ def test_an_expression_inside_text_makes_text():
 
 
 def test_a_name_nobody_gave_is_an_error_with_line_and_near_name():
-    with pytest.raises(PlaybookError, match=r'x\.yaml:3: there is no "sleep_mins"; did you mean "sleep_min"'):
+    with pytest.raises(PlaybookError, match=r'x\.yaml:3: tasks/0/paint/colour: there is no "sleep_mins"; did you mean "sleep_min"'):
         args_of('{name: a, paint: {colour: "{{ settings.power.sleep_mins }}"}}')
 
 
@@ -88,7 +88,7 @@ def test_arithmetic_with_a_word_is_an_error_with_its_line():
 
 
 def test_a_value_of_the_wrong_kind_is_an_error_with_its_line():
-    with pytest.raises(PlaybookError, match=r'x\.yaml:3: coats: "many" is not a whole number'):
+    with pytest.raises(PlaybookError, match=r'x\.yaml:3: tasks/0/paint/coats: "many" is not a whole number'):
         args_of("{name: a, paint: {colour: red, coats: many}}")
 
 
