@@ -32,6 +32,7 @@ class Job:
     path: str | None = None
     program: str | None = None
     pended: str | None = None  # why launchd does not start it by itself: "inefficient", "speculative"; see Low Power Mode
+    keeps_alive: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -64,7 +65,8 @@ def parse_print(text: str) -> Job:
         exit_timeout_s=_leading_number(rows.get("exit timeout")),
         path=rows.get("path"),
         program=rows.get("program"),
-        pended=rows.get("pended nondemand spawn"),
+        pended=_reason(rows.get("pended nondemand spawn")),
+        keeps_alive="keepalive" in re.split(r"[ |]+", rows.get("properties", "")),
     )
 
 
@@ -119,6 +121,11 @@ def disable(label: str) -> Command:
 
 def kill(signal: str, label: str) -> Command:
     return command("launchctl", "kill", signal, f"system/{label}", sudo=True)
+
+
+def _reason(value: str | None) -> str | None:
+    """Some versions of macOS print the row for every job, with `false` or `none` when nothing is held back."""
+    return None if value in ("false", "none", "0", "") else value
 
 
 def _leading_number(value: str | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from macfleet.core.command import Command, command
 from macfleet.macos.answers import ask, unparsable
@@ -16,9 +16,14 @@ POWER_ON = {"never": ("0", "0"), "after-failure": ("1", "0"), "always": ("0", "1
 
 @dataclass(frozen=True)
 class PowerSettings:
-    """Key → value as printed, on mains power. A desktop has no other section; a key that is absent is not offered."""
+    """Key → value as printed, on mains power. A desktop has no other section; a key that is absent is not offered.
+
+    `ups` is what holds as soon as a UPS carries the Mac, `battery` of a laptop; each empty where macOS knows of none.
+    """
 
     ac: Mapping[str, str]
+    ups: Mapping[str, str] = field(default_factory=dict)
+    battery: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,17 @@ class PowerDifference:
 
 def parse_custom(text: str) -> PowerSettings:
     """The stored settings on mains power from `pmset -g custom` (or `-g` of a Mac without such sections)."""
-    section, ac = "", {}
+    section = ""
+    ac: dict[str, str] = {}
+    others: dict[str, dict[str, str]] = {"UPS Power": {}, "Battery Power": {}}
     for line in text.splitlines():
         if re.fullmatch(r"\S.*:\s*", line):
             section = line.strip().removesuffix(":")
-        elif section not in ("Battery Power", "UPS Power") and (row := _row(line)):
-            ac[row[0]] = row[1]
+        elif row := _row(line):
+            others.get(section, ac)[row[0]] = row[1]
     if "sleep" not in ac:
         raise unparsable("pmset -g custom", "no `sleep` setting on AC power: cut short?")
-    return PowerSettings(ac)
+    return PowerSettings(ac, others["UPS Power"], others["Battery Power"])
 
 
 def parse_capabilities(text: str) -> frozenset[str]:
@@ -53,9 +60,9 @@ CUSTOM = ask("power-settings", command("pmset", "-g", "custom", timeout_s=10), p
 CAPABILITIES = ask("power-capabilities", command("pmset", "-g", "cap", timeout_s=10), parse_capabilities)
 
 
-def set_power(settings: Mapping[str, str]) -> Command:
-    """`pmset -a key value …` for all power sources; kept over a reboot."""
-    return command("pmset", "-a", *(word for pair in settings.items() for word in pair), sudo=True, timeout_s=15)
+def set_power(settings: Mapping[str, str], source: str = "-a") -> Command:
+    """`pmset -a key value …` for all power sources (`-c` mains, `-b` battery, `-u` UPS); kept over a reboot."""
+    return command("pmset", source, *(word for pair in settings.items() for word in pair), sudo=True, timeout_s=15)
 
 
 def policy(
@@ -109,4 +116,6 @@ def _row(line: str) -> tuple[str, str] | None:
     """`printf(" %-20s ", key)` and the value: keys may hold blanks, and the value may carry what holds at the moment:
     ` sleep                1 (sleep prevented by caffeinate)` is a setting of 1."""
     match = re.fullmatch(r" (\S.*?)\s+(\S+?)(?:\s+\(.*\))?\s*", line)
+    if match and not match[2].isascii():
+        raise unparsable("pmset -g custom", f'{match[1]} is "{match[2]}"')
     return (match[1], match[2]) if match else None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from macfleet.core.command import command
+from macfleet.core.fact import Fact, Unknown
+from macfleet.core.result import Result
 from macfleet.macos.answers import ask, unparsable
 
 
@@ -14,6 +17,31 @@ def parse_firewall(text: str) -> int:
     if match is None:
         raise unparsable("socketfilterfw --getglobalstate", "no `(State = N)`")
     return int(match[1])
+
+
+def parse_rule(text: str) -> bool | None:
+    """Whether connections to the program are let in: True, False, or None when the firewall has no rule for it.
+
+    The last word decides: the path in front of it may hold any word.
+    """
+    said = text.strip().rstrip(".").rstrip()
+    if said.endswith(("permitted", "allowed")):
+        return True
+    if said.endswith(("blocked", "blocked from accepting incoming connections")):
+        return False
+    if "not part of the firewall" in said:
+        return None
+    raise unparsable("socketfilterfw --getappblocked", f'"{said[-60:]}" is neither permitted nor blocked')
+
+
+def rule(path: str) -> Fact[bool | None]:
+    """The rule for the program at `path`. Rules are kept for the file itself, so links are followed first."""
+
+    def understand(results: Sequence[Result]) -> bool | Unknown | None:
+        return parse_rule(results[0].stdout) if results[0].ok else Unknown(results[0].failure())
+
+    script = 'exec socketfilterfw --getappblocked "$(readlink -f "$1" || echo "$1")"'
+    return Fact(f"firewall rule of {path}", (command("sh", "-c", script, "sh", path, timeout_s=10),), understand)
 
 
 STATE = ask("firewall", command("socketfilterfw", "--getglobalstate", timeout_s=10), parse_firewall)

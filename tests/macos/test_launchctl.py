@@ -24,6 +24,7 @@ def test_a_running_daemon():
         exit_timeout_s=5,
         path="/Library/LaunchDaemons/org.nixos.nix-daemon.plist",
         program="/bin/sh",
+        keeps_alive=True,
     )
     assert job.is_running
 
