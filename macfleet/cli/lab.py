@@ -53,7 +53,10 @@ def up(
     ] = "mac-studio-m3-ultra",
     directory: NewDirOption = Path("macfleet-lab"),
     as_shipped: Annotated[
-        bool, typer.Option("--as-shipped", help="Out of the box: no cables, RDMA off, FileVault on, sudo with a password, no Homebrew")
+        bool,
+        typer.Option(
+            "--as-shipped", help="Out of the box: Remote Login on and nothing else; password login only, no cables, RDMA off, FileVault on"
+        ),
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -70,7 +73,7 @@ def up(
     done = run(directory, macs, hardware, as_shipped=as_shipped)
     output.answer(_up_sentence(done))
     output.next_step(f"export MACFLEET_INVENTORY={shlex.quote(str(done.inventory))}")
-    output.next_step("macfleet verify")
+    output.next_step("macfleet enroll  # the password of every rehearsal Mac is: rehearsal" if as_shipped else "macfleet verify")
 
 
 def _up_sentence(done: Up) -> str:

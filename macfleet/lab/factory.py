@@ -29,12 +29,12 @@ FACTORY_PMSET = {
     "disksleep": 10,
 }
 
-# What stands between a Mac out of the box and a careful owner's, as faults: `lab heal` mends them one by one.
-# Remote Login is on even so, or nobody could rehearse anything; Setup Assistant turns FileVault on since macOS 26.4.
+# What of a Mac out of the box wants a hand at the Mac before it is a careful owner's, as faults: `lab heal` is that hand.
+# Remote Login is on, or nobody could rehearse anything; Setup Assistant turns FileVault on since macOS 26.4. What wants no hand
+# (a key, sudo without a password) is no fault here: `macfleet enroll` does it.
 AS_SHIPPED = {
     "rdma-off": "never switched on in Recovery",
     "filevault-on": "turned on by Setup Assistant",
-    "sudo-password": "no rule in /etc/sudoers.d",
     "no-homebrew": "not installed",
 }
 
@@ -56,6 +56,7 @@ def make_state(name: str, hardware: Hardware, memory_bytes: int, *, as_shipped: 
         ],
         rdma_enabled=hardware.has_rdma and not as_shipped,
         filevault=as_shipped,
+        remote_full_disk_access=not as_shipped,
     )
     if as_shipped:
         state.faults = dict(AS_SHIPPED)
@@ -64,7 +65,15 @@ def make_state(name: str, hardware: Hardware, memory_bytes: int, *, as_shipped: 
 
 def furnish(state: State, root: Path) -> None:
     """The directories and files that macOS has from the start, below `root`."""
-    for directory in ("Library/LaunchDaemons", "Library/Preferences/SystemConfiguration", "private/tmp", "etc", "var/log", "var/db", "opt"):
+    for directory in (
+        "Library/LaunchDaemons",
+        "Library/Preferences/SystemConfiguration",
+        "private/tmp",
+        "etc/sudoers.d",
+        "var/log",
+        "var/db",
+        "opt",
+    ):
         (root / directory).mkdir(parents=True, exist_ok=True)
     home_of(state, root).mkdir(parents=True, exist_ok=True)
     preferences = root / PREFERENCES

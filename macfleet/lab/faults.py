@@ -15,6 +15,7 @@ from macfleet.lab.programs import install_homebrew, remove_homebrew
 from macfleet.lab.remote import ask
 from macfleet.lab.state import Power, State, load_state
 from macfleet.lab.status import faults_of, find_lab, missing_cables
+from macfleet.lab.sudo import give_rules_back, take_rules
 
 WORKERS = "dev.macfleet.*.worker"
 
@@ -166,12 +167,12 @@ def _heal_disk_full(mac: MacDir) -> None:
 
 
 def _inject_sudo_password(mac: MacDir, options: FaultOptions) -> str:
-    mac.sudo_asks.touch()
+    take_rules(mac)
     return _remember(mac, "sudo-password", "sudo asks for a password")
 
 
 def _heal_sudo_password(mac: MacDir) -> None:
-    mac.sudo_asks.unlink(missing_ok=True)
+    give_rules_back(mac)
     _forget(mac, "sudo-password")
 
 

@@ -17,6 +17,7 @@ from macfleet.lab.network import choose_ports
 from macfleet.lab.paths import LabDir
 from macfleet.lab.programs import install_homebrew
 from macfleet.lab.state import save_state
+from macfleet.lab.sudo import allow_without_password
 
 
 def make_fleet(lab: LabDir, kind: Hardware, names: Sequence[str], memory_gib: int, as_shipped: bool = False) -> None:
@@ -35,11 +36,10 @@ def make_fleet(lab: LabDir, kind: Hardware, names: Sequence[str], memory_gib: in
         state.ssh_port = port
         mac.root.mkdir(parents=True)
         furnish(state, mac.root)
-        _authorize(home_of(state, mac.root), public)
         _make_key(mac.host_key)
-        if as_shipped:
-            mac.sudo_asks.touch()
-        else:
+        if not as_shipped:
+            _authorize(home_of(state, mac.root), public)
+            allow_without_password(mac, state)
             install_homebrew(mac)
         save_state(state, mac.state)
 

@@ -34,11 +34,6 @@ class MacDir:
         return self.path / "state.json"
 
     @property
-    def sudo_asks(self) -> Path:
-        """While this file exists, sudo wants a password: `sudo` is a few lines of sh and looks here."""
-        return self.path / "sudo-asks"
-
-    @property
     def host_key(self) -> Path:
         return self.path / "ssh_host_ed25519_key"
 

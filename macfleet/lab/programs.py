@@ -8,37 +8,15 @@ import sys
 from pathlib import Path
 
 from macfleet.lab.commands import ELSEWHERE, PROGRAMS
-from macfleet.lab.environment import ROOT_MARK
 from macfleet.lab.paths import MacDir
+from macfleet.lab.sudo import render_sudo
 
 # `-I -S`: no site-packages, no environment; a third of the start-up time of a usual Python.
 PYTHON = (os.path.realpath(sys.executable), "-I", "-S")
 HERE = Path(__file__).resolve().parent
 
-# The mark is all that being root means here. A command that sudo does not find ends as sudo's own do.
-SUDO = """\
-#!/bin/sh
-# sudo of a rehearsal Mac: nobody becomes root, but the emulated programs take it for that.
-if [ -e {asks} ] && [ -z "${mark}" ]; then echo "sudo: a password is required" >&2; exit 1; fi
-as=root
-while [ $# -gt 0 ]; do
-  case "$1" in
-    -n|-E|-H|-k|-v) shift ;;
-    -u) as=$2; shift 2 ;;
-    --) shift; break ;;
-    -*) echo "sudo: a rehearsal Mac's sudo knows no $1" >&2; exit 1 ;;
-    *=*) export "$1"; shift ;;
-    *) break ;;
-  esac
-done
-[ $# -gt 0 ] || exit 0
-command -v "$1" >/dev/null || {{ echo "sudo: $1: command not found" >&2; exit 1; }}
-if [ "$as" = root ]; then {mark}=1; export {mark}; else unset {mark}; fi
-exec "$@"
-"""
 
-
-def install_programs(mac: MacDir, socket: str) -> None:
+def install_programs(mac: MacDir, socket: str, user: str) -> None:
     """Every emulated program of this Mac. Written anew at each `lab up`: the socket and this Python may have moved."""
     mac.bin.mkdir(exist_ok=True)
     client = mac.bin / ".client"
@@ -47,7 +25,7 @@ def install_programs(mac: MacDir, socket: str) -> None:
         _link(mac.bin / name, client)
     _link(mac.root / "usr/libexec/ApplicationFirewall/socketfilterfw", client)
     _script(mac.bin / "shasum", f'#!/bin/sh\nexec {shlex.join((*PYTHON, str(HERE / "shasum.py")))} "$@"\n')
-    _script(mac.bin / "sudo", SUDO.format(asks=shlex.quote(str(mac.sudo_asks)), mark=ROOT_MARK))
+    _script(mac.bin / "sudo", render_sudo(mac, user))
 
 
 def install_homebrew(mac: MacDir) -> None:

@@ -121,7 +121,7 @@ class Sshd:
 
 
 class _Login(asyncssh.SSHServer):
-    """The booted Mac: public keys only."""
+    """The booted Mac: public keys and, as macOS's sshd_config comes, passwords."""
 
     def __init__(self, sshd: Sshd):
         self._sshd = sshd
@@ -143,6 +143,12 @@ class _Login(asyncssh.SSHServer):
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return self._sshd.accepts(username, key)
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return self._sshd.password_is_right(username, password)
 
     async def connection_requested(  # type: ignore[override]  # asyncssh awaits it
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
@@ -183,9 +189,6 @@ class _LockedLogin(_Login):
 
     def public_key_auth_supported(self) -> bool:
         return False
-
-    def password_auth_supported(self) -> bool:
-        return True
 
     def validate_password(self, username: str, password: str) -> bool:
         is_right = self._sshd.password_is_right(username, password)

@@ -64,7 +64,7 @@ def up(directory: Path, macs: int = 4, hardware: str = DEFAULT_HARDWARE, *, memo
         for mac in stopped:
             _refuse_taken_port(mac)
         _start(lab, stopped)
-        _write_inventory(lab, kind)
+        _write_inventory(lab, kind, is_pinned=not as_shipped)
     return Up(lab, tuple(mac.name for mac in lab.macs()), was_up=not stopped, was_made=made)
 
 
@@ -124,7 +124,7 @@ def _start_one(mac: MacDir, sockets: str) -> int:
     state.socket = f"{sockets}/{mac.name}"
     state.power = Power.OFF
     save_state(state, mac.state)
-    install_programs(mac, state.socket)
+    install_programs(mac, state.socket, state.user)
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(mac.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -162,10 +162,10 @@ def _socket_directory(longest_name: int) -> str:
     return tempfile.mkdtemp(prefix="macfleet-", dir=usual if len(usual) <= room else "/tmp")
 
 
-def _write_inventory(lab: LabDir, kind: Hardware) -> None:
-    """Each written once: the operator may have added services, and pinned other keys."""
+def _write_inventory(lab: LabDir, kind: Hardware, *, is_pinned: bool) -> None:
+    """Each written once: the operator may have added services, and pinned other keys. Nobody has pinned the keys of Macs as shipped."""
     states = [load_state(mac.state) for mac in lab.macs()]
-    if not lab.known_hosts.exists():
+    if is_pinned and not lab.known_hosts.exists():
         lab.known_hosts.write_text(render_known_hosts(lab, states))
     if not lab.inventory.exists():
         topology = cabling(kind, [state.name for state in states])[0]

@@ -25,4 +25,4 @@ def visudo(world: World, call: Call) -> Reply:
 
 
 def _is_understood(line: str) -> bool:
-    return not line or line.startswith("#") or line.startswith("Defaults") or _RULE.fullmatch(line) is not None
+    return not line or line.startswith(("#", "Defaults")) or _RULE.fullmatch(line) is not None
