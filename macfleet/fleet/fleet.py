@@ -175,9 +175,19 @@ class Fleet:
 
 def read_facts(connection: Connection, facts: Sequence[Fact[Any]]) -> Facts:
     """These facts of one Mac, in one trip; each command is asked once, whoever wants it."""
-    commands: list[Command] = list(dict.fromkeys(command for fact in facts for command in fact.commands))
-    results = dict(zip(commands, connection.read(commands), strict=True))
-    return Facts.understand({fact: [results[command] for command in fact.commands] for fact in facts})
+    commands = questions(facts)
+    return understand(facts, connection.read(commands))
+
+
+def questions(facts: Sequence[Fact[Any]]) -> list[Command]:
+    """Every command of these facts, each once."""
+    return list(dict.fromkeys(command for fact in facts for command in fact.commands))
+
+
+def understand(facts: Sequence[Fact[Any]], results: Sequence[Result]) -> Facts:
+    """What the answers to `questions(facts)` mean."""
+    answers = dict(zip(questions(facts), results, strict=True))
+    return Facts.understand({fact: [answers[command] for command in fact.commands] for fact in facts})
 
 
 class _SshConnect:

@@ -13,18 +13,20 @@ import os
 import platform
 import secrets
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from macfleet.core.command import Command, command
 from macfleet.core.errors import Interrupted, LockHeld, Unreachable
-from macfleet.core.outcome import Report
+from macfleet.core.fact import Fact, Facts
+from macfleet.core.outcome import Outcome, Report
 from macfleet.core.result import Result
 from macfleet.core.units import format_duration
 from macfleet.fleet.connection import Connection
 from macfleet.fleet.expect import expect_ok
-from macfleet.fleet.fleet import Fleet
+from macfleet.fleet.fleet import Fleet, questions, understand
 from macfleet.inventory.mac import Mac
 
 HELD = 75  # EX_TEMPFAIL: come back later
@@ -73,6 +75,55 @@ class Lock:
         return f"{self.who} on {self.host} (process {self.pid}): {self.purpose}, since {started.astimezone():%H:%M:%S}, {ago} ago"
 
 
+Reading = Callable[[Mac], Sequence[Fact[Any]]]
+
+
+def _nothing(mac: Mac) -> Sequence[Fact[Any]]:
+    return ()
+
+
+class Hold:
+    """The Macs that a run holds, and what they said while they were taken.
+
+    A Mac can be given back, and taken again, by a command that travels with others: `released` and `taken` tell of it.
+    """
+
+    def __init__(self, mine: Lock, taken: Report[tuple[Lock, Facts]]):
+        self.report = Report(tuple(Outcome(it.mac, it.value[0] if it.value else None, it.error, it.duration_s) for it in taken))
+        self.facts = {mac: facts for mac, (_, facts) in taken.values().items()}
+        self._mine = mine
+        self._given_back: set[str] = set()
+
+    def holds(self, mac: Mac) -> bool:
+        return mac.name not in self._given_back
+
+    def release(self, mac: Mac) -> Command:
+        return _remove(mac, self._mine)
+
+    def released(self, mac: Mac) -> None:
+        self._given_back.add(mac.name)
+
+    def take(self, mac: Mac) -> tuple[Command, ...]:
+        """Fails with HELD when somebody else has taken the Mac meanwhile."""
+        return _commands_to_take(mac, self._mine)
+
+    def taken(self, mac: Mac) -> None:
+        self._given_back.discard(mac.name)
+
+
+@contextlib.contextmanager
+def holding(fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None, *, reading: Reading = _nothing) -> Iterator[Hold]:
+    """`fleet_lock`, and each Mac is read in the same trip, behind the lock: what it says then holds until we change it."""
+    chosen = fleet.macs if macs is None else tuple(macs)
+    mine = _own_lock(fleet, purpose)
+    hold: Hold | None = None
+    try:
+        hold = Hold(mine, _take_all(fleet, chosen, mine, reading))
+        yield hold
+    finally:
+        _release(fleet, [mac for mac in chosen if hold is None or hold.holds(mac)], mine)
+
+
 @contextlib.contextmanager
 def fleet_lock(fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None) -> Iterator[Report[Lock]]:
     """Holds every Mac that answers while the block runs; a Mac that cannot be reached is an error in the report, not locked.
@@ -80,12 +131,8 @@ def fleet_lock(fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None) ->
     Raises LockHeld when somebody else holds one of them: then none is held by us. Released at the end of the block, also
     after Ctrl-C (Interrupted after a second one); who loses the line to a Mac leaves its lock there.
     """
-    chosen = fleet.macs if macs is None else tuple(macs)
-    mine = _own_lock(fleet, purpose)
-    try:
-        yield _take_all(fleet, chosen, mine)
-    finally:
-        _release(fleet, chosen, mine)
+    with holding(fleet, purpose, macs) as hold:
+        yield hold.report
 
 
 def read_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock | None]:
@@ -104,10 +151,10 @@ def break_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock 
     return fleet.each(break_one, macs=macs, doing="breaking the lock")
 
 
-def _take_all(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> Report[Lock]:
+def _take_all(fleet: Fleet, macs: Sequence[Mac], mine: Lock, reading: Reading) -> Report[tuple[Lock, Facts]]:
     """All or none. Two who start in the same moment: who got the first contested Mac goes on, the other gives way."""
     for attempt in range(TRIES):
-        report = fleet.each(lambda mac, connection: _take(fleet, mac, connection, mine), macs=macs, doing="taking the lock")
+        report = fleet.each(lambda mac, connection: _take(fleet, mac, connection, mine, reading(mac)), macs=macs, doing="taking the lock")
         others = {name: error for name, error in report.errors().items() if not isinstance(error, Unreachable)}
         if not others:
             return report
@@ -119,13 +166,13 @@ def _take_all(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> Report[Lock]:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _take(fleet: Fleet, mac: Mac, connection: Connection, mine: Lock) -> Lock:
-    holder = _try_to_take(mac, connection, mine)
+def _take(fleet: Fleet, mac: Mac, connection: Connection, mine: Lock, reading: Sequence[Fact[Any]]) -> tuple[Lock, Facts]:
+    holder, facts = _try_to_take(mac, connection, mine, reading)
     if holder is not None and holder.is_left_behind():
         expect_ok(mac, connection.run([_remove(mac, holder)]))
-        holder = _try_to_take(mac, connection, mine)
+        holder, facts = _try_to_take(mac, connection, mine, reading)
     if holder is None or holder == mine:
-        return mine
+        return mine, facts
     raise LockHeld(
         "somebody else is changing this Mac",
         mac=mac.name,
@@ -134,20 +181,22 @@ def _take(fleet: Fleet, mac: Mac, connection: Connection, mine: Lock) -> Lock:
     )
 
 
-def _try_to_take(mac: Mac, connection: Connection, mine: Lock) -> Lock | None:
-    """None when it is ours now, else who has it; one trip either way."""
-    made, taken, asked = connection.run(
-        [
-            command("mkdir", "-p", mac.paths.state, sudo=True),
-            Command(("sh", "-c", _TAKE, "sh", _path(mac)), stdin=json.dumps(asdict(mine)).encode(), sudo=True),
-            _ask(mac),
-        ]
-    )
+def _try_to_take(mac: Mac, connection: Connection, mine: Lock, reading: Sequence[Fact[Any]]) -> tuple[Lock | None, Facts]:
+    """None when it is ours now, else who has it, and what was read behind it; one trip either way."""
+    made, taken, asked, *answers = connection.run([*_commands_to_take(mac, mine), _ask(mac), *questions(reading)])
     expect_ok(mac, [made])
+    facts = understand(reading, answers)
     if taken.exit_status == HELD:
-        return _holder(mac, asked) or _NOBODY_YET
+        return _holder(mac, asked) or _NOBODY_YET, facts
     expect_ok(mac, [taken])
-    return None
+    return None, facts
+
+
+def _commands_to_take(mac: Mac, mine: Lock) -> tuple[Command, ...]:
+    return (
+        command("mkdir", "-p", mac.paths.state, sudo=True),
+        Command(("sh", "-c", _TAKE, "sh", _path(mac)), stdin=json.dumps(asdict(mine)).encode(), sudo=True),
+    )
 
 
 def _release(fleet: Fleet, macs: Sequence[Mac], mine: Lock) -> None:

@@ -13,8 +13,9 @@ import pytest
 from macfleet.core.clock import HandClock
 from macfleet.core.command import command
 from macfleet.core.errors import CommandFailed, LockHeld
+from macfleet.core.fact import Fact
 from macfleet.fleet.fleet import Fleet
-from macfleet.fleet.lock import break_locks, fleet_lock, read_locks
+from macfleet.fleet.lock import break_locks, fleet_lock, holding, read_locks
 from tests.fleet.sshd import inventory_of, press_ctrl_c_when, wait_until
 
 
@@ -59,6 +60,30 @@ def test_a_lock_is_held_during_the_block_and_gone_behind_it(anna):
         assert report.ok
         assert holders(anna) == {"studio-1": "provision", "studio-2": "provision"}
 
+    assert holders(anna) == {"studio-1": None, "studio-2": None}
+
+
+def test_the_lock_and_the_reading_behind_it_are_one_trip(anna):
+    owner = Fact("owner", (command("cat", "owner.json"),), lambda results: results[0].stderr)
+    fleet_of_one = anna.macs[0]
+
+    with holding(anna, "provision", [fleet_of_one], reading=lambda mac: [owner]) as hold:
+        trips = anna.connection(fleet_of_one).channels_opened
+
+    assert trips == 1
+    assert "No such file" in hold.facts["studio-1"][owner]
+
+
+def test_a_mac_that_was_given_back_with_its_last_command_is_not_given_back_again(anna):
+    with holding(anna, "provision") as hold:
+        first, _ = anna.macs
+        anna.connection(first).apply([command("true")], [hold.release(first)])
+        hold.released(first)
+        trips = anna.connection(first).channels_opened
+        in_between = holders(anna)
+
+    assert in_between == {"studio-1": None, "studio-2": "provision"}
+    assert anna.connection(first).channels_opened == trips + 1  # who asked for the holders
     assert holders(anna) == {"studio-1": None, "studio-2": None}
 
 
