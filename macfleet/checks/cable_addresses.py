@@ -32,13 +32,15 @@ class CableAddresses:
     def judge(self, inventory: Inventory, facts: Mapping[str, Facts]) -> Sequence[Finding]:
         macs = [mac for mac in inventory.macs if mac.settings.interconnect.topology is not Topology.NONE]
         ports = read_ports(macs, facts)
+        # A Mac that did not answer at all is `reachable`'s; one that did, but whose ports nobody understands, is not fine here.
+        unread = [mac.name for mac in macs if mac.name not in ports and (mac.name in facts or not ports)]
         if macs and not ports:
-            return [findings.unknown(self, f"nobody could see the ports of {findings.names([mac.name for mac in macs])}", self.want)]
+            return [findings.unknown(self, _nobody_saw(unread), self.want)]
         try:
             wanted = wanted_addresses(inventory, ports)
         except MacfleetError as error:
             return [findings.fail(self, str(error), self.want, error.hint or "")]
-        if not wanted:
+        if not wanted and not unread:
             return [findings.ok(self, "no cable between two Macs", self.want)]
 
         states = [_judge_end(end, address, facts[end.mac]) for end, address in wanted.items()]
@@ -47,8 +49,8 @@ class CableAddresses:
         if wrong:
             have = f"{len(wrong)} of {len(wanted)} cable ends: {_shorten(wrong)}"
             return [findings.fail(self, have, self.want, "`macfleet provision` gives each cable its addresses")]
-        if unknown:
-            return [findings.unknown(self, unknown[0], self.want)]
+        if unknown or unread:
+            return [findings.unknown(self, unknown[0] if unknown else _nobody_saw(unread), self.want)]
         return [findings.ok(self, _describe(states), self.want)]
 
 
@@ -84,9 +86,13 @@ def _judge_end(end: End, address: IPv4Interface, facts: Facts) -> EndState | str
         return f"{end} is no network port"
     if any(device in bridge.members for bridge in interfaces):
         return EndState.BRIDGED
-    have = next((interface.ipv4 for interface in interfaces if interface.name == device), ())
+    own = next((interface for interface in interfaces if interface.name == device), None)
+    have = own.ipv4 if own else ()
     if address in have:
         return EndState.HAS_IT
+    bridges = [each for each in interfaces if each.name.startswith("bridge")]
+    if not have and any(each is None or each.is_active is None for each in (own, *bridges)):
+        return Unknown(f"`ifconfig` tells only a part of {end.mac}'s interfaces: cut short before the end of {device} or of its bridge")
     return f"{end} ({device}) has {', '.join(map(str, have)) or 'none'}, wants {address}"
 
 
@@ -94,6 +100,10 @@ def _describe(states: Sequence[EndState | str | Unknown]) -> str:
     have, bridged = states.count(EndState.HAS_IT), states.count(EndState.BRIDGED)
     told = f"{have} of {len(states)} cable ends have theirs"
     return f"{told}, {bridged} are still in a bridge (see thunderbolt-bridge)" if bridged else told
+
+
+def _nobody_saw(macs: Sequence[str]) -> str:
+    return f"nobody could see the ports of {findings.names(macs)}"
 
 
 def _shorten(told: list[str]) -> str:

@@ -105,6 +105,8 @@ class Rdma:
             return findings.unknown(self, devices, self.want)
         if devices:
             return None
+        if facts[ibv.PORTS]:
+            return findings.unknown(self, "`ibv_devices` lists no device, and `ibv_devinfo` does: one of them was cut short", self.want)
         hint = f"it was not restarted since RDMA was enabled: `macfleet rolling-reboot --mac {mac.name}`"
         return findings.fail(self, "RDMA is enabled, but there is no RDMA device", self.want, hint)
 
@@ -169,6 +171,8 @@ def _port_state(port: Port, name: str | None, rdma: ibv.RdmaPort | None, interfa
 
 
 def _down(port: Port, here: str, rdma: ibv.RdmaPort) -> PortState:
+    if port.speed_gb_s is None:
+        return PortState(port.receptacle, explained=f"nobody knows the speed of {here} (see cabling)")
     if not any(peer.has_rdma for peer in port.peers):
         return PortState(port.receptacle, explained=f"{here} waits for the Mac at its other end, where RDMA is off")
     broken = f"{here}: {rdma.device} is {rdma.state}, though the cable runs and the other Mac has RDMA on"

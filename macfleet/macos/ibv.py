@@ -49,16 +49,20 @@ class RdmaPort:
 
 def parse_devices(text: str) -> tuple[RdmaDevice, ...]:
     """The devices in printed order, which means nothing; the two header lines alone are "none"."""
-    if not re.search(r"^\s*device\s+node GUID\s*$", text, re.MULTILINE):
-        raise unparsable("ibv_devices", "no header line `device  node GUID`")
-    return tuple(RdmaDevice(name, guid) for name, guid in re.findall(r"^\s*(rdma_\w+)\s+([0-9a-f]{16})\s*$", text, re.MULTILINE))
+    header = re.search(r"^\s*device\s+node GUID[ \t\r]*\n[ \t]*-+[ \t]+-+[ \t\r]*$", text, re.MULTILINE)
+    if header is None:
+        raise unparsable("ibv_devices", "no header line `device  node GUID` with its rule below")
+    rows = [line.strip() for line in text[header.end() :].splitlines() if line.strip()]
+    return tuple(_device(row) for row in rows)
 
 
 def parse_devinfo(text: str) -> tuple[RdmaPort, ...]:
     """Every device's port from `ibv_devinfo [-v]`."""
-    starts = list(re.finditer(r"\bhca_id:\s*(\w+)", text))
-    if not starts and "no ib devices found" not in text.lower():
-        raise unparsable("ibv_devinfo", "no hca_id")
+    starts = list(re.finditer(r"\bhca_id:\s*(\w+)", text, re.ASCII))
+    if not starts and "no ib devices found" in text.lower():
+        return ()
+    if not starts or len(starts) != text.count("hca_id:") or "PORT_" in text[: starts[0].start()]:
+        raise unparsable("ibv_devinfo", "no hca_id, or a device without one")
     ends = [start.start() for start in starts[1:]] + [len(text)]
     return tuple(_port(start[1], text[start.end() : end]) for start, end in zip(starts, ends, strict=True))
 
@@ -75,10 +79,19 @@ DEVICES = ask("rdma-devices", command("ibv_devices", timeout_s=10), parse_device
 PORTS: Fact[tuple[RdmaPort, ...]] = Fact("rdma-ports", (command("ibv_devinfo", "-v", timeout_s=10),), _understand_devinfo)
 
 
+def _device(row: str) -> RdmaDevice:
+    match = re.fullmatch(r"(rdma_\w+)\s+([0-9a-f]{16})", row, re.ASCII)
+    if match is None:
+        raise unparsable("ibv_devices", f'"{row[:80]}" is no device with its GUID')
+    return RdmaDevice(match[1], match[2])
+
+
 def _port(device: str, body: str) -> RdmaPort:
-    state = re.search(r"\bstate:\s*(PORT_\w+)", body)
-    if state is None:
-        raise unparsable("ibv_devinfo", f"{device} has no port state: cut short?")
-    width = re.search(r"\bactive_width:\s*(\d{1,3})X", body)
-    gids = tuple((int(index), gid.lower()) for index, gid in re.findall(r"\bGID\[\s*(\d{1,5})\]:\s*([0-9A-Fa-f:.]+)", body))
-    return RdmaPort(device, state[1], int(width[1]) if width else None, gids)
+    states = re.findall(r"\bstate:\s*(PORT_\w+)", body, re.ASCII)
+    if len(states) != 1:
+        raise unparsable("ibv_devinfo", f"{device} has {len(states)} port states: cut short?")
+    width = re.search(r"\bactive_width:\s*(\d{1,3})X", body, re.ASCII)
+    gids = re.findall(r"\bGID\[\s*(\d{1,5})\]:\s*([0-9A-Fa-f:.]+)(?![^\s])", body, re.ASCII)
+    if len(gids) != len(re.findall(r"\bGID\[", body)):
+        raise unparsable("ibv_devinfo", f"{device} has a GID that is no address")
+    return RdmaPort(device, states[0], int(width[1]) if width else None, tuple((int(index), gid.lower()) for index, gid in gids))

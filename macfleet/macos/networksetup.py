@@ -11,6 +11,12 @@ from macfleet.core.fact import Fact
 from macfleet.macos.answers import ask, unparsable
 
 
+# The first line of a script is what an error shows of it.
+_REMOVE = """# networksetup -removenetworkservice
+networksetup -getinfo "$1" >/dev/null 2>&1 || exit 0
+networksetup -removenetworkservice "$1\""""
+
+
 @dataclass(frozen=True)
 class HardwarePort:
     """`name` "Thunderbolt 1" or "Wi-Fi", `device` "en2"."""
@@ -47,16 +53,11 @@ def parse_hardware_ports(text: str) -> tuple[HardwarePort, ...]:
     listing, separator, _ = text.partition("VLAN Configurations")
     if not separator:
         raise unparsable("networksetup -listallhardwareports", "no VLAN section at the end: cut short?")
-    ports = []
-    for block in re.split(r"\n\s*\n", listing):
-        rows = dict(re.findall(r"^\s*(Hardware Port|Device|Ethernet Address):[ \t]*(.*?)[ \t\r]*$", block, re.MULTILINE))
-        if rows.get("Hardware Port"):
-            if "Device" not in rows:
-                raise unparsable("networksetup -listallhardwareports", f'"{rows["Hardware Port"]}" has no Device line')
-            ports.append(HardwarePort(rows["Hardware Port"], rows["Device"], rows.get("Ethernet Address") or None))
-    if not ports:
-        raise unparsable("networksetup -listallhardwareports", "no hardware port")
-    return tuple(ports)
+    rows = re.findall(r"^\s*(Hardware Port|Device|Ethernet Address):[ \t]*(.*?)[ \t\r]*$", listing, re.MULTILINE)
+    starts = [index for index, (key, _) in enumerate(rows) if key == "Hardware Port"]
+    if not starts or starts[0] != 0:
+        raise unparsable("networksetup -listallhardwareports", "no hardware port at its beginning")
+    return tuple(_hardware_port(rows[start:end]) for start, end in zip(starts, [*starts[1:], len(rows)], strict=True))
 
 
 def thunderbolt_interfaces(ports: Sequence[HardwarePort]) -> dict[int, str]:
@@ -94,9 +95,33 @@ def create_service(service: str, hardware_port: str) -> Command:
     return command("networksetup", "-createnetworkservice", service, hardware_port, sudo=True)
 
 
-def set_manual(service: str, ip: str, mask: str) -> Command:
-    """A static address without a router: it survives a reboot and leads nowhere else."""
-    return command("networksetup", "-setmanual", service, ip, mask, sudo=True)
+def remove_service(service: str) -> Command:
+    """Also where it is gone already."""
+    return command("sh", "-c", _REMOVE, "sh", service, sudo=True)
+
+
+def set_manual(service: str, ip: str, mask: str, router: str | None = None) -> Command:
+    """A static address; without a router it survives a reboot and leads nowhere else."""
+    return command("networksetup", "-setmanual", service, ip, mask, *([router] if router else []), sudo=True)
+
+
+def set_dhcp(service: str) -> Command:
+    return command("networksetup", "-setdhcp", service, sudo=True)
+
+
+def set_as(service: str, info: ServiceInfo) -> tuple[Command, ...]:
+    """Address and method as `info` says; nothing for a method that is neither manual nor DHCP."""
+    if info.method == "dhcp":
+        return (set_dhcp(service),)
+    return (set_manual(service, info.ip, info.mask, info.router),) if info.method == "manual" and info.ip and info.mask else ()
+
+
+def _hardware_port(rows: Sequence[tuple[str, str]]) -> HardwarePort:
+    """The name, then its device and its address, each once: a second one is that of a port whose name is missing."""
+    said = dict(rows)
+    if "Device" not in said or len(said) != len(rows) or not said["Device"].isascii():
+        raise unparsable("networksetup -listallhardwareports", f'"{said["Hardware Port"]}" has no Device line, or several')
+    return HardwarePort(said["Hardware Port"], said["Device"], said.get("Ethernet Address") or None)
 
 
 def set_service_enabled(service: str, enabled: bool) -> Command:

@@ -30,8 +30,9 @@ def parse_sw_vers(text: str) -> Version:
     for row in ("ProductName", "ProductVersion", "BuildVersion"):
         if row not in rows:
             raise unparsable("sw_vers", f"no {row} line")
-    if not re.fullmatch(r"\d+(\.\d+)*", rows["ProductVersion"]):
-        raise unparsable("sw_vers", f'ProductVersion is "{rows["ProductVersion"]}"')
+    for row, form in (("ProductVersion", r"[0-9]+(\.[0-9]+)*"), ("BuildVersion", r"[0-9]+[A-Z][0-9]+[a-z]?")):
+        if not re.fullmatch(form, rows[row]):
+            raise unparsable("sw_vers", f'{row} is "{rows[row]}"')
     return Version(rows["ProductName"], rows["ProductVersion"], rows["BuildVersion"])
 
 

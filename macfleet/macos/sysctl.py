@@ -49,12 +49,10 @@ def parse_sysctl(text: str) -> dict[str, str]:
 
 def parse_identity(text: str) -> Identity:
     values = parse_sysctl(text)
-    return Identity(
-        hardware=_value(values, "hw.model"),
-        memory_bytes=parse_whole("sysctl", "hw.memsize", _value(values, "hw.memsize")),
-        chip=_value(values, "machdep.cpu.brand_string"),
-        is_apple_silicon=values.get("hw.optional.arm64") == "1",
-    )
+    hardware, memory = _value(values, "hw.model"), parse_whole("sysctl", "hw.memsize", _value(values, "hw.memsize"))
+    chip = _value(values, "machdep.cpu.brand_string")
+    # An Intel Mac has no row hw.optional.arm64, and a text cut before it has none either: the chip's name tells them apart.
+    return Identity(hardware, memory, chip, is_apple_silicon=values.get("hw.optional.arm64") == "1" or "Apple" in chip)
 
 
 def parse_boot(text: str) -> Boot:

@@ -67,7 +67,7 @@ def parse_thunderbolt(text: str) -> tuple[Port, ...]:
     buses = parse_json_object(_PROGRAM, text).get("SPThunderboltDataType")
     if not isinstance(buses, list):
         raise unparsable(_PROGRAM, "no SPThunderboltDataType list")
-    ports = [_port(bus) for bus in buses if isinstance(bus, dict) and _receptacles(bus)]
+    ports = [_port(bus) for bus in buses]
     if len({port.receptacle for port in ports}) != len(ports):
         raise unparsable(_PROGRAM, "two buses with the same port number")
     return tuple(sorted(ports, key=lambda port: port.receptacle))
@@ -77,17 +77,19 @@ def parse_thunderbolt(text: str) -> tuple[Port, ...]:
 THUNDERBOLT = ask("thunderbolt", command("system_profiler", "SPThunderboltDataType", "-json", timeout_s=30), parse_thunderbolt)
 
 
-def _receptacles(bus: dict[str, Any]) -> list[dict[str, Any]]:
-    return [value for key, value in bus.items() if re.fullmatch(r"receptacle_\d+_tag", key) and isinstance(value, dict)]
+def _receptacles(bus: dict[str, Any]) -> list[Any]:
+    return [value for key, value in bus.items() if re.fullmatch(r"receptacle_\d+_tag", key)]
 
 
-def _port(bus: dict[str, Any]) -> Port:
-    receptacles = _receptacles(bus)
-    if len(receptacles) != 1:
-        raise unparsable(_PROGRAM, f"bus {bus.get('_name')} has {len(receptacles)} ports; an Intel Mac?")
+def _port(bus: Any) -> Port:
+    """A bus that is not understood is never left out: a port that is missing looks like a cable that is not there."""
+    receptacles = _receptacles(bus) if isinstance(bus, dict) else []
+    if len(receptacles) != 1 or not isinstance(receptacles[0], dict):
+        name = bus.get("_name") if isinstance(bus, dict) else bus
+        raise unparsable(_PROGRAM, f"bus {name} has {len(receptacles)} ports{'; an Intel Mac?' if len(receptacles) > 1 else ''}")
     receptacle = receptacles[0]
     number = str(receptacle.get("receptacle_id_key", "")).strip()
-    if not re.fullmatch(r"[0-9]{1,2}", number):
+    if not re.fullmatch(r"[1-9][0-9]?", number):
         raise unparsable(_PROGRAM, f"bus {bus.get('_name')} has no port number")
 
     peers = tuple(_peers(bus.get("_items"), depth=0))
@@ -105,17 +107,19 @@ def _port(bus: dict[str, Any]) -> Port:
 
 
 def _is_connected(receptacle: dict[str, Any], has_peer: bool) -> bool:
-    status = receptacle.get("receptacle_status_key")
-    if isinstance(status, str):
-        return status == "receptacle_connected"
+    match receptacle.get("receptacle_status_key"):
+        case "receptacle_connected":
+            return True
+        case "receptacle_no_devices_connected":
+            return False
     return has_peer
 
 
 def _peers(items: Any, depth: int) -> Iterator[Peer]:
     """A Mac has a domain of its own, a dock or disk has none; a Mac behind a hub is nested one level deeper."""
-    for item in items if isinstance(items, list) else ():
+    for item in _list(items, "devices"):
         if not isinstance(item, dict):
-            continue
+            raise unparsable(_PROGRAM, f"a connected device is {str(item)[:40]!r}")
         domain = _text(item.get("domain_uuid_key"))
         if domain:
             yield Peer(domain, _text(item.get("device_name_key")) or "a Mac", _offers_rdma(item.get("services_title")), via_hub=depth > 0)
@@ -123,9 +127,19 @@ def _peers(items: Any, depth: int) -> Iterator[Peer]:
 
 
 def _offers_rdma(services: Any) -> bool:
-    if not isinstance(services, list):
-        return False
-    return any(isinstance(service, dict) and str(service.get("protocol_id_key")) == str(RDMA_PROTOCOL) for service in services)
+    protocols = [service.get("protocol_id_key") if isinstance(service, dict) else None for service in _list(services, "services")]
+    if not all(re.fullmatch(r"[0-9]{1,10}", str(protocol)) for protocol in protocols):
+        raise unparsable(_PROGRAM, "a service of a connected Mac has no protocol number")
+    return str(RDMA_PROTOCOL) in map(str, protocols)
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    """An absent list is empty; anything else that is no list is not understood."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise unparsable(_PROGRAM, f"the {what} are {str(value)[:40]!r}, not a list")
+    return value
 
 
 def _speed(value: Any) -> int | None:
@@ -135,4 +149,6 @@ def _speed(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None
+    if value is not None and not isinstance(value, str):
+        raise unparsable(_PROGRAM, f"{str(value)[:40]!r} stands where a name or UUID should")
+    return (value or "").strip() or None

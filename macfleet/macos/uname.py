@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from macfleet.core.command import command
 from macfleet.macos.answers import ask, unparsable
 
 
 def parse_uname(text: str) -> str:
     """ "Darwin" on a Mac."""
-    words = text.split()
-    if len(words) != 1:
-        raise unparsable("uname -s", f"{len(words)} words instead of one")
-    return words[0]
+    match = re.fullmatch(r"\s*([A-Za-z][\w.-]*)\s*", text, re.ASCII)
+    if match is None:
+        raise unparsable("uname -s", f'"{text.strip()[:80]}" is no kernel\'s name')
+    return match[1]
 
 
 KERNEL = ask("kernel", command("uname", "-s", timeout_s=10), parse_uname)

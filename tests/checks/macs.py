@@ -138,14 +138,14 @@ class Shelf:
         return {int(one[2:]): (int(other[0]), int(other[2:]), cable) for cable, one, other in views if int(one[0]) == number}
 
     def _bus(self, number, port, ends):
-        bus = {"_name": f"thunderboltusb4_bus_{port - 1}", "domain_uuid_key": f"uuid-{number}.{port}"}
+        bus = {"_name": f"thunderboltusb4_bus_{port - 1}", "domain_uuid_key": uuid_of(number, port)}
         if port not in ends:
             status = {"current_speed_key": "Up to 120 Gb/s", "receptacle_status_key": "receptacle_no_devices_connected"}
             return {**bus, "receptacle_1_tag": {"receptacle_id_key": str(port), **status}}
         other, its_port, cable = ends[port]
         speed = "40 Gb/s" if cable in self.slow_cables else "80 Gb/s"
         services = [{"protocol_id_key": 1}] + ([] if other in self.rdma_off else [{"protocol_id_key": 64087}])
-        peer = {"device_name_key": "Mac16,9", "domain_uuid_key": f"uuid-{other}.{its_port}", "services_title": services}
+        peer = {"device_name_key": "Mac16,9", "domain_uuid_key": uuid_of(other, its_port), "services_title": services}
         status = {"current_speed_key": speed, "receptacle_status_key": "receptacle_connected"}
         return {**bus, "_items": [peer], "receptacle_1_tag": {"receptacle_id_key": str(port), **status}}
 
@@ -182,16 +182,21 @@ class Shelf:
             text += f"en{port + 1}: flags=8863<UP,RUNNING> mtu 1500\n"
             if port in ends and number not in self.without_addresses and number not in self.bridged:
                 text += f"\tinet {self._address(number, port, ends[port])} netmask 0xfffffffc broadcast 10.55.0.255\n"
+            text += "\tstatus: active\n"
         members = (
             "".join(f"\tmember: en{port + 1} flags=3<LEARNING,DISCOVER>\n" for port in self._numbers()) if number in self.bridged else ""
         )
-        return text + "bridge0: flags=8822<BROADCAST> mtu 1500\n" + members
+        return f"{text}bridge0: flags=8822<BROADCAST> mtu 1500\n{members}\tstatus: inactive\n"
 
     @staticmethod
     def _address(number, port, end):
         other, its_port, _ = end
         first, slot = min((number, port), (other, its_port))
         return f"10.55.0.{((first - 1) * 8 + slot - 1) * 4 + (1 if (number, port) == (first, slot) else 2)}"
+
+
+def uuid_of(number, port):
+    return f"{number:08}-0000-4000-8000-{port:012}"
 
 
 PMSET = {

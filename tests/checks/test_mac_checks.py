@@ -70,8 +70,8 @@ def test_macos_version(wanted, verdict, want):
     assert (finding.verdict, finding.have, finding.want) == (verdict, "macOS 26.5 (25F71)", want)
 
 
-def identity(hardware="Mac16,9", memory_bytes=128 * GIB, arm64="hw.optional.arm64: 1\n"):
-    return (f"hw.model: {hardware}\nhw.memsize: {memory_bytes}\nmachdep.cpu.brand_string: Apple M4 Max\n{arm64}",)
+def identity(hardware="Mac16,9", memory_bytes=128 * GIB, chip="Apple M4 Max", arm64="hw.optional.arm64: 1\n"):
+    return (f"hw.model: {hardware}\nhw.memsize: {memory_bytes}\nmachdep.cpu.brand_string: {chip}\n{arm64}",)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,8 @@ def identity(hardware="Mac16,9", memory_bytes=128 * GIB, arm64="hw.optional.arm6
         ("Darwin", identity(memory_bytes=64 * GIB), "fail", "Mac16,9, 64 GiB, Apple M4 Max"),
         ("Darwin", identity("Mac15,14"), "fail", "Mac15,14, 128 GiB, Apple M4 Max"),
         ("Darwin", identity("VirtualMac2,1", 8 * GIB), "fail", "VirtualMac2,1, 8 GiB, Apple M4 Max"),
-        ("Darwin", identity(arm64=""), "fail", "Mac16,9, 128 GiB, Apple M4 Max"),
+        ("Darwin", identity("MacPro7,1", chip="Intel(R) Xeon(R) W", arm64=""), "fail", "MacPro7,1, 128 GiB, Intel(R) Xeon(R) W"),
+        ("Darwin", identity(arm64=""), "ok", "Mac16,9, 128 GiB, Apple M4 Max"),  # cut short: not a word about Intel
         ("Linux", ((255, ""),), "fail", "a Linux machine"),
         ("Darwin", ("hw.model: Mac16,9\n",), "unknown", "`sysctl` answered in a form macfleet does not know: no hw.memsize line"),
     ],

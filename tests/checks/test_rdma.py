@@ -12,6 +12,7 @@ from tests.macos.recordings import recorded
 PEER = "thunderbolt/sp_thunderbolt.mbp_m5max.rdma_disabled_here_enabled_on_peer.macos27.json"
 ALL_DOWN = recorded("thunderbolt/ibv_devinfo.mbp_m5max.all_port_down.macos27.txt")
 ADDRESS = "en6: flags=8863<UP> mtu 1500\n\tinet 10.55.0.1 netmask 0xfffffffc\n"
+HEADER_ONLY = recorded("thunderbolt/ibv_devices.disabled_header_only.macos27.txt")
 GID = "hca_id:\trdma_en6\n\tport: 1\n\tstate: PORT_ACTIVE (4)\n\tGID[  1]:\t\t::ffff:10.55.0.1\n"
 NO_GID = GID.replace("::ffff:10.55.0.1", "fe80::1")
 
@@ -62,8 +63,10 @@ TB4 = recorded("thunderbolt/sp_thunderbolt.tb4.one_bus.excerpt.json")
          "no Thunderbolt port at all: RDMA is impossible here, services talk by TCP"),
         ({"switch": "disabled\n"}, "fail", "RDMA is disabled on this Mac"),
         ({"switch": (127, "", "sh: rdma_ctl: not found")}, "unknown", "`rdma_ctl status` ended with 127: sh: rdma_ctl: not found"),
-        ({"devices": recorded("thunderbolt/ibv_devices.disabled_header_only.macos27.txt")}, "fail",
+        ({"devices": HEADER_ONLY, "ports": (255, "", "No IB devices found")}, "fail",
          "RDMA is enabled, but there is no RDMA device"),
+        ({"devices": HEADER_ONLY}, "unknown",
+         "`ibv_devices` lists no device, and `ibv_devinfo` does: one of them was cut short"),
         ({"ports": (None, "")}, "unknown", "`ibv_devinfo -v` ended without an exit status"),
         ({"ports": ALL_DOWN}, "fail",
          "enabled, 0 of 1 cabled ports active: Thunderbolt 2: rdma_en6 is PORT_DOWN, "

@@ -1,101 +1,32 @@
-"""Whatever a Mac prints, a parser gives a value or says Unparsable: no other exception, and no half list for a whole one."""
+"""Whatever a Mac prints, a parser gives a value or says Unparsable: no other exception, and no half list for a whole one.
+
+`tests/macos/parsers.py` finds every parser by itself; `tests/macos/samples.py` must hold a text for each. What the checks make
+of such texts is in `tests/checks/test_bad_answers.py`.
+"""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from macfleet.core.errors import Unparsable
-from macfleet.core.fact import Fact, Unknown
-from macfleet.core.paths import MacPaths
+from macfleet.core.fact import Unknown
 from macfleet.core.result import Result
-from macfleet.macos import (
-    brew,
-    defaults,
-    df,
-    fdesetup,
-    files,
-    ibv,
-    ifconfig,
-    launchctl,
-    macmon,
-    networksetup,
-    nvram,
-    plist,
-    plutil,
-    pmset,
-    powermetrics,
-    rdma_ctl,
-    runtime,
-    smartctl,
-    socketfilterfw,
-    softwareupdate,
-    sudo,
-    sw_vers,
-    sysctl,
-    system_profiler,
-    tailscale,
-    uname,
-    vm_stat,
-)
-from macfleet.macos import id as id_
+from macfleet.macos import launchctl, networksetup, plutil, system_profiler
+from tests.macos.mangled import everything, is_json, json_with_a_new_key
+from tests.macos.parsers import FACTS, NOT_FOUND, PARSERS
 from tests.macos.recordings import FIXTURES, recorded
+from tests.macos.samples import texts_of
 
-PARSERS = (
-    brew.parse_prefix,
-    defaults.parse_software_update,
-    df.parse_df,
-    fdesetup.parse_fdesetup,
-    files.parse_shasum,
-    files.parse_stat,
-    ibv.parse_devices,
-    ibv.parse_devinfo,
-    id_.parse_id,
-    ifconfig.parse_ifconfig,
-    launchctl.parse_disabled,
-    launchctl.parse_print,
-    macmon.parse_macmon,
-    networksetup.parse_hardware_ports,
-    networksetup.parse_service_info,
-    networksetup.parse_services,
-    nvram.parse_nvram,
-    plist.parse_job_description,
-    plutil.parse_bridges,
-    pmset.parse_capabilities,
-    pmset.parse_custom,
-    powermetrics.parse_thermal_pressure,
-    rdma_ctl.parse_rdma_ctl,
-    runtime.parse_runtime,
-    runtime.parse_starters,
-    smartctl.parse_smartctl,
-    socketfilterfw.parse_firewall,
-    softwareupdate.parse_updates,
-    sw_vers.parse_sw_vers,
-    sysctl.parse_boot,
-    sysctl.parse_identity,
-    sysctl.parse_memory_pressure,
-    sysctl.parse_sysctl,
-    system_profiler.parse_thunderbolt,
-    tailscale.parse_status,
-    uname.parse_uname,
-    vm_stat.parse_vm_stat,
-)
-MODULES = (
-    brew, defaults, fdesetup, ibv, id_, ifconfig, launchctl, macmon, networksetup, nvram, plutil, pmset,
-    powermetrics, rdma_ctl, smartctl, socketfilterfw, softwareupdate, sudo, sw_vers, sysctl,
-    system_profiler, tailscale, uname, vm_stat,
-)  # fmt: skip
-FACTS = (
-    *(value for module in MODULES for value in vars(module).values() if isinstance(value, Fact)),
-    df.free("/"),
-    files.file_state("/x"),
-    files.file_text("/x"),
-    launchctl.job("x"),
-    networksetup.service_info("x"),
-    runtime.starters(MacPaths()),
-)
 RECORDINGS = sorted(
     str(path.relative_to(FIXTURES)) for path in FIXTURES.rglob("*") if path.is_file() and not path.name.endswith((".source.txt", ".md"))
 )
+TEXTS = {parse: texts_of(parse.__name__, RECORDINGS) for parse in PARSERS}
+PAIRS = [pytest.param(parse, text, id=f"{parse.__name__} of {name}") for parse in PARSERS for name, text in TEXTS[parse].items()]
+# In this JSON the keys are names, and a new one is a new thing.
+KEYS_ARE_NAMES = {"parse_bridges"}
+JSON_PAIRS = [pair for pair in PAIRS if is_json(pair.values[1]) and pair.values[0].__name__ not in KEYS_ARE_NAMES]
+# One line that could be anything is a value for these: a name, a lump of rows, what a file says.
+TAKES_ANYTHING = {"parse_sysctl", "parse_exemptions"}
 # Programs whose answer shows that it is whole: cut anywhere, it is refused.
 SHOWS_ITS_END = {
     "thunderbolt/sp_thunderbolt.mac_studio_m3ultra.connected_mbp_and_drive.json": system_profiler.parse_thunderbolt,
@@ -118,14 +49,40 @@ def assert_all_survive(text):
         value_or_unparsable(parse, text)
 
 
-def test_there_are_recordings():
+def test_there_are_recordings_parsers_and_questions():
     assert len(RECORDINGS) > 50
+    assert len(PARSERS) > 40
+    assert len(FACTS) > 40
 
 
-@pytest.mark.parametrize("parse", [parse for parse in PARSERS if parse is not sysctl.parse_sysctl], ids=lambda parse: parse.__name__)
+def test_every_parser_and_question_is_found():
+    # A parser takes one text; tests/macos/parsers.py has an argument for whatever a function needs that makes a Fact.
+    assert NOT_FOUND == []
+
+
+@pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
+def test_every_parser_has_a_text_that_it_understands(parse):
+    assert TEXTS[parse], f"add its recording, or a reconstructed text, to tests/macos/samples.py: {parse.__name__}"
+    assert [name for name, text in TEXTS[parse].items() if value_or_unparsable(parse, text) is None] == []
+
+
+@pytest.mark.parametrize("parse", [parse for parse in PARSERS if parse.__name__ not in TAKES_ANYTHING], ids=lambda parse: parse.__name__)
 def test_who_refuses_a_text_names_the_program(parse):
     with pytest.raises(Unparsable, match=r"^`.+` answered in a form macfleet does not know: "):
         parse("\x00 ü {\nx")
+
+
+@pytest.mark.parametrize(("parse", "text"), PAIRS)
+def test_a_text_mangled_in_every_way_is_a_value_or_refused(parse, text):
+    for _, mangled in everything(text):
+        value_or_unparsable(parse, mangled)
+
+
+@pytest.mark.parametrize(("parse", "text"), JSON_PAIRS)
+def test_a_key_that_nobody_knows_changes_nothing(parse, text):
+    whole = value_or_unparsable(parse, text)
+
+    assert [what for what, more in json_with_a_new_key(text) if value_or_unparsable(parse, more) not in (whole, None)] == []
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
@@ -170,10 +127,25 @@ def test_any_fact_of_any_answer_is_a_value_or_unknown(data, status):
     assert fact.understand(results) is not Unknown
 
 
+# What of the directories above a path is missing is asked to know what may be taken away again: nothing, then.
+NEWS = [fact for fact in FACTS if not fact.name.startswith("directories above ")]
+
+
+@pytest.mark.parametrize("fact", NEWS, ids=lambda fact: fact.name)
+def test_a_program_that_is_not_there_is_never_good_news(fact):
+    results = [Result(command, 127, "", f"sh: {command.argv[0]}: not found") for command in fact.commands]
+
+    value = fact.understand(results)
+
+    # Unknown, or "not installed": a value that says that something is absent, and never an empty list of troubles.
+    assert isinstance(value, Unknown) or value is None or "NotInstalled" in repr(value), repr(value)
+
+
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.name)
 def test_every_fact_has_a_deadline_and_a_program_found_by_path(fact):
     assert all(0 < command.timeout_s <= 180 for command in fact.commands)
-    assert not any(command.argv[0].startswith("/") for command in fact.commands)
+    # What macfleet has put there itself is called by its path; macOS's own programs never.
+    assert not [command for command in fact.commands if command.argv[0].startswith("/") and "/opt/macfleet/" not in command.argv[0]]
 
 
 def test_no_two_facts_share_a_name():
