@@ -85,7 +85,7 @@ class Session:
 
         return select(self.inventory, macs=self.options.macs or (), groups=self.options.groups or (), tags=self.options.tags or ())
 
-    @property
+    @cached_property
     def journal(self) -> Journal:
         from macfleet.fleet.journal import Journal
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import getpass
 import json
 import os
+import platform
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,23 +16,33 @@ from macfleet.core.clock import Clock
 from macfleet.core.errors import MacfleetError
 from macfleet.fleet.clock import SystemClock
 
+_ID = re.compile(rb'"id": (\d+), "who"')
+
 
 class Journal:
-    """Append-only JSON lines. A whole line is one write, so that two commands at once do not mix theirs."""
+    """Append-only JSON lines; one object for one run. A whole line is one write, so that two runs at once do not mix theirs.
 
-    def __init__(self, path: Path, clock: Clock | None = None):
+    Every line of a run carries the same `id`, a number that grows from run to run, and `who` typed the command and where.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None, who: str | None = None):
         self.path = path
         self._clock = clock or SystemClock()
+        self._who = who
+        self._id: int | None = None
+
+    @property
+    def id(self) -> int | None:
+        """The number of this run; None before its first line."""
+        return self._id
 
     def write(self, event: str, **details: Any) -> None:
-        """One line: the time, the event, its details. A Secret among them shows as its dots."""
-        time = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
-        line = json.dumps({"time": time, "event": event, **details}, ensure_ascii=False, default=str)
+        """One line: the time, the event, the run, who, and the details. A Secret among them shows as its dots."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(file, line.encode() + b"\n")
+                self._append(file, event, details)
             finally:
                 os.close(file)
         except OSError as error:
@@ -40,7 +54,32 @@ class Journal:
         """Every line that is whole; a last one cut by a full disk is left out."""
         if not self.path.exists():
             return []
-        return [entry for line in self.path.read_text(errors="replace").splitlines() if (entry := _parse(line)) is not None]
+        return [entry for line in self.path.read_text(errors="replace").split("\n") if (entry := _parse(line)) is not None]
+
+    def _append(self, file: int, event: str, details: dict[str, Any]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed: a number is taken and written in one step
+        if self._id is None:
+            self._id = _last_id(self.path) + 1
+        self._who = self._who or _whoever_runs_this()
+        time = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
+        entry = {"time": time, "event": event, "id": self._id, "who": self._who, **details}
+        line = json.dumps(entry, ensure_ascii=False, default=str).encode() + b"\n"
+        os.write(file, line if _ends_a_line(file) else b"\n" + line)
+
+
+def _ends_a_line(file: int) -> bool:
+    """Whether a new line may begin here; a full disk may have cut the last one, which must not take the next one with it."""
+    size = os.fstat(file).st_size
+    return size == 0 or os.pread(file, 1, size - 1) == b"\n"
+
+
+def _last_id(path: Path) -> int:
+    """The highest number there is. Not the last line's: an older run that is still going on may have written that."""
+    return max((int(found) for found in _ID.findall(path.read_bytes())), default=0)
+
+
+def _whoever_runs_this() -> str:
+    return f"{getpass.getuser()}@{platform.node()}"
 
 
 def _parse(line: str) -> dict[str, Any] | None:

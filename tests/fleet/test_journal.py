@@ -1,5 +1,7 @@
 """The journal beside the inventory."""
 
+import threading
+
 import pytest
 
 from macfleet.core.clock import HandClock
@@ -9,15 +11,66 @@ from macfleet.fleet.journal import Journal
 
 
 def test_what_was_done_is_kept_in_order(tmp_path):
-    journal = Journal(tmp_path / ".macfleet" / "journal.jsonl", HandClock(1_790_000_000))
+    journal = Journal(tmp_path / ".macfleet" / "journal.jsonl", HandClock(1_790_000_000), "anna@laptop")
 
     journal.write("provision", mac="studio-1", changes=2)
     journal.write("reboot", mac="studio-2")
 
+    head = {"time": "2026-09-21T14:13:20+00:00", "id": 1, "who": "anna@laptop"}
     assert journal.entries() == [
-        {"time": "2026-09-21T14:13:20+00:00", "event": "provision", "mac": "studio-1", "changes": 2},
-        {"time": "2026-09-21T14:13:20+00:00", "event": "reboot", "mac": "studio-2"},
+        {**head, "event": "provision", "mac": "studio-1", "changes": 2},
+        {**head, "event": "reboot", "mac": "studio-2"},
     ]
+
+
+def test_every_run_has_a_number_of_its_own_also_when_an_older_one_goes_on(tmp_path):
+    older, newer = (Journal(tmp_path / "journal.jsonl", HandClock()) for _ in range(2))
+    older.write("one")
+    newer.write("two")
+    older.write("one goes on")
+
+    latest = Journal(tmp_path / "journal.jsonl", HandClock())
+    latest.write("three")
+
+    assert [entry["id"] for entry in latest.entries()] == [1, 2, 1, 3]
+    assert latest.id == 3
+
+
+def test_runs_that_begin_in_the_same_moment_take_different_numbers(tmp_path):
+    journals = [Journal(tmp_path / "journal.jsonl", HandClock()) for _ in range(8)]
+
+    threads = [threading.Thread(target=journal.write, args=("run",)) for journal in journals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(entry["id"] for entry in journals[0].entries()) == list(range(1, 9))
+
+
+def test_a_text_that_looks_like_a_number_of_a_run_is_none(tmp_path):
+    Journal(tmp_path / "journal.jsonl", HandClock()).write("one", error='"id": 99, "who"')
+    second = Journal(tmp_path / "journal.jsonl", HandClock())
+    second.write("two")
+
+    assert second.id == 2
+
+
+def test_a_strange_line_break_in_a_text_breaks_no_line(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", HandClock())
+
+    journal.write("one", error="a\u2028b\x85c\nd")
+
+    assert [entry["error"] for entry in journal.entries()] == ["a\u2028b\x85c\nd"]
+
+
+def test_a_line_after_one_that_was_cut_is_whole(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl", HandClock())
+    journal.path.write_text('{"time": "2026')
+
+    journal.write("two")
+
+    assert [entry["event"] for entry in journal.entries()] == ["two"]
 
 
 def test_a_line_cut_by_a_full_disk_does_not_hide_the_others(tmp_path):
