@@ -35,6 +35,7 @@ class Job:
     runs: int = 0
     exit_code: int | None = None
     started_at: float = 0.0
+    pended: str = ""  # why launchd does not start it until somebody asks for it
     is_leaving: bool = False  # booted out, not gone yet
     is_stopping: bool = False  # ended on request, to be started again
 
@@ -45,6 +46,10 @@ class Job:
     @property
     def throttle_s(self) -> float:
         return float(self.plist.get("ThrottleInterval", THROTTLE_S))
+
+    @property
+    def is_kept_alive(self) -> bool:
+        return bool(self.plist.get("KeepAlive", False))
 
     @property
     def environment(self) -> dict[str, str]:

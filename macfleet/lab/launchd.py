@@ -24,6 +24,7 @@ ALREADY_IN_PROGRESS = 37
 NOT_FOUND = 113
 
 EX_CONFIG = 78
+PENDED = "inefficient"  # what it calls the reason in Low Power Mode
 
 # How long a bootout waits for a quick end before it answers "Operation now in progress".
 PATIENCE_S = 0.3
@@ -69,7 +70,7 @@ class RealLaunchd:
             return ALREADY_IN_PROGRESS if loaded.is_leaving else IO_ERROR
         self.jobs[job.label] = job
         if job.starts_by_itself:
-            self._start(job)
+            self._start_unasked(job)
         return OK
 
     async def bootout(self, label: str) -> int:
@@ -92,6 +93,7 @@ class RealLaunchd:
         job.is_stopping = True
         await self._stop(job)
         job.is_stopping = False
+        job.pended = ""
         self._start(job)
         return OK
 
@@ -134,6 +136,17 @@ class RealLaunchd:
             raise BadPlist("disabled")
         return job
 
+    def _start_unasked(self, job: Job) -> None:
+        """In Low Power Mode launchd takes a job and holds it back, `pended nondemand spawn`, until it is kicked."""
+        if self._holds_back:
+            job.pended = PENDED
+        else:
+            self._start(job)
+
+    @property
+    def _holds_back(self) -> bool:
+        return self._state.pmset.get("lowpowermode", 0) == 1
+
     def _start(self, job: Job) -> None:
         """Begin to keep the job: from now on its task starts it as often as its plist wants."""
         running = self._tasks.get(job.label)
@@ -149,6 +162,9 @@ class RealLaunchd:
             if child and not job.plist.get("AbandonProcessGroup", False):
                 self._processes.signal_group(child.pid, signal.SIGKILL)
             if job.is_leaving or job.is_stopping or not job.wants_restart():
+                return
+            if self._holds_back:
+                job.pended = PENDED
                 return
             job.state = "spawn scheduled"
             await asyncio.sleep(max(0.0, job.started_at + job.throttle_s - time.monotonic()))

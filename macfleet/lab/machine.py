@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from macfleet.lab.commands.last import record
 from macfleet.lab.environment import job_environment, program_path
 from macfleet.lab.launchd import RealLaunchd
 from macfleet.lab.ownership import owner_of
@@ -91,7 +92,9 @@ class Machine:
         self._become(Power.ON)
 
     async def quit(self) -> None:
-        """The simulation ends, and nothing of this Mac runs on."""
+        """The simulation ends, and nothing of this Mac runs on. No power cut: the next start will be a clean one."""
+        if self.state.power in (Power.ON, Power.ASLEEP):
+            record(self.state, "shutdown", time.time())
         await self.power_off()
 
     def _go(self, steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -106,6 +109,7 @@ class Machine:
             await self.power_on()
 
     async def _shut_down(self) -> None:
+        record(self.state, "shutdown", time.time())
         self.sshd.close()
         await self.launchd.shutdown()
         await self.power_off()
@@ -136,6 +140,7 @@ def start_kernel(world: World) -> None:
     )
     world.state.faults.pop("wired-leak", None)
     world.state.boots += 1
+    record(world.state, "reboot", world.kernel.booted_at)
     world.state.boot_session = world.kernel.boot_session
     world.state.has_rdma = world.state.rdma_enabled and world.hardware.has_rdma
 

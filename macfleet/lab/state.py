@@ -65,6 +65,25 @@ class Owner(_Kept):
     modified_ns: int
 
 
+class Wear(_Kept):
+    """What a year does to a Mac, and what its owner left switched on."""
+
+    starts: list[str] = Field(default_factory=list)  # the rows of `last reboot shutdown`, the newest first
+    swap_used_bytes: int = 0
+    pressure_level: int = 1  # 1 normal, 2 warning, 4 critical
+    thermal_level: int = 0
+    ssd_used_percent: int = 1
+    ssd_written_bytes: int = 24 * 10**12
+    firewall: int = 0  # 1 on, 2 lets nobody in
+    firewall_rules: dict[str, bool] = Field(default_factory=dict)  # program → whether it is let in
+    is_indexed: bool = True  # by Spotlight, as on every new Mac
+    backs_up_to: str = ""  # the name of Time Machine's disk
+    excluded_from_backup: list[str] = Field(default_factory=list)
+    ups: str = ""  # the name of the one on USB
+    is_on_ups: bool = False
+    ups_thresholds: dict[str, int] = Field(default_factory=dict)
+
+
 class State(_Kept):
     """A Mac's disk and NVRAM, kept in state.json; `power` and `has_rdma` are there for the neighbours to read."""
 
@@ -93,6 +112,7 @@ class State(_Kept):
     launchd_overrides: dict[str, bool] = Field(default_factory=dict)  # label → disabled
     owners: dict[str, Owner] = Field(default_factory=dict)  # "device:inode"
     faults: dict[str, str] = Field(default_factory=dict)  # name → what it broke
+    wear: Wear = Field(default_factory=Wear)
 
     power: Power = Power.OFF
     has_rdma: bool = False

@@ -2,7 +2,10 @@
 
 import pytest
 
+from macfleet.core.paths import MacPaths
 from macfleet.lab.cables import load_cables, save_cables
+from macfleet.lab.commands.last import record
+from macfleet.lab.machine import start_kernel
 from macfleet.macos import (
     defaults,
     df,
@@ -10,17 +13,24 @@ from macfleet.macos import (
     ibv,
     id,
     ifconfig,
+    last,
     launchctl,
+    mdutil,
     networksetup,
+    notifyutil,
     nvram,
     plutil,
     pmset,
     rdma_ctl,
+    smartctl,
+    socketfilterfw,
     sw_vers,
     sysctl,
     system_profiler,
     tailscale,
+    tmutil,
     uname,
+    ups,
     vm_stat,
 )
 from macfleet.macos.cabling import find_links, missing_pairs
@@ -243,6 +253,71 @@ def test_a_job_and_the_list_of_disabled_ones(mac):
     assert (job.is_running, job.pid, job.runs, job.last_exit, job.exit_timeout_s) == (True, 4711, 1, None, 5)
     assert answer(mac, launchctl.job("dev.macfleet.agent")) is None
     assert answer(mac, launchctl.DISABLED) == {"dev.macfleet.agent": True}
+
+
+def test_every_start_is_recorded_and_one_without_a_shutdown_is_no_clean_one(mac):
+    assert [start.is_clean for start in answer(mac, last.STARTS)] == [None]
+
+    record(mac.state, "shutdown", 1_790_000_000)
+    start_kernel(mac)
+    start_kernel(mac)
+
+    assert [start.is_clean for start in answer(mac, last.STARTS)] == [False, True, None]
+
+
+def test_the_wear_of_the_ssd_once_homebrew_has_brought_smartctl(mac):
+    run(mac, "brew", "install", "smartmontools")
+    mac.state.wear.ssd_used_percent = 7
+
+    ssd = answer(mac, smartctl.SSD)
+
+    assert (ssd.used_percent, ssd.written_bytes, ssd.is_passed) == (7, mac.state.wear.ssd_written_bytes, True)
+    assert (mac.root / "opt/homebrew/sbin/smartctl").is_symlink()
+
+
+def test_swap_pressure_and_heat(mac):
+    mac.state.wear.swap_used_bytes, mac.state.wear.pressure_level, mac.state.wear.thermal_level = 3 * 1024**3, 4, 3
+
+    assert answer(mac, sysctl.PRESSURE) == sysctl.MemoryPressure(4, 3 * 1024**3, 3 * 1024**3)
+    assert answer(mac, notifyutil.THERMAL) is notifyutil.ThermalPressure.TRAPPING
+
+
+def test_a_ups_is_seen_with_its_charge_and_its_thresholds(mac):
+    assert (answer(mac, ups.SOURCES), answer(mac, ups.UPS)) == (ups.Sources("AC Power"), {})
+
+    mac.state.wear.ups, mac.state.wear.is_on_ups, mac.state.wear.ups_thresholds = "Back-UPS ES 700", True, {"haltlevel": 20}
+
+    assert answer(mac, ups.SOURCES) == ups.Sources("UPS Power", "Back-UPS ES 700", 87)
+    assert answer(mac, ups.UPS) == {"haltlevel": 20}
+
+
+def test_spotlight_and_time_machine(mac):
+    models = MacPaths(str(mac.root)).models
+    mac.state.wear.backs_up_to = "Tower"
+    assert (answer(mac, mdutil.INDEXING), answer(mac, tmutil.DESTINATIONS)) == (True, ("Tower",))
+    assert answer(mac, tmutil.excludes_models(MacPaths(str(mac.root)))) is False
+
+    run(mac, "mdutil", "-i", "off", "/", is_root=True)
+    run(mac, "tmutil", "addexclusion", "-p", models, is_root=True)
+
+    assert answer(mac, mdutil.INDEXING) is False
+    assert answer(mac, tmutil.excludes_models(MacPaths(str(mac.root)))) is True
+
+
+def test_the_firewall_and_its_rules(mac):
+    run(mac, "socketfilterfw", "--setglobalstate", "on", is_root=True)
+    run(mac, "socketfilterfw", "--add", "/opt/python", is_root=True)
+    run(mac, "socketfilterfw", "--blockapp", "/opt/python", is_root=True)
+
+    assert answer(mac, socketfilterfw.STATE) == 1
+    assert socketfilterfw.parse_rule(run(mac, "socketfilterfw", "--getappblocked", "/opt/python").stdout) is False
+    assert socketfilterfw.parse_rule(run(mac, "socketfilterfw", "--getappblocked", "/opt/other").stdout) is None
+
+
+def test_remote_login_is_a_job_without_a_process(mac):
+    job = answer(mac, launchctl.job("com.openssh.sshd"))
+
+    assert (job.state, job.pid) == ("not running", None)
 
 
 def take_ports_out_of_the_bridge(mac):

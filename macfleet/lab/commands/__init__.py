@@ -20,13 +20,17 @@ from macfleet.lab.commands import (
     ibv,
     id,
     ifconfig,
+    last,
     launchctl,
+    mdutil,
     networksetup,
+    notifyutil,
     nvram,
     plutil,
     pmset,
     rdma_ctl,
     shutdown,
+    smartctl,
     socketfilterfw,
     softwareupdate,
     stat,
@@ -57,14 +61,18 @@ PROGRAMS: dict[str, Program] = {
     "ibv_devinfo": ibv.ibv_devinfo,
     "id": id.id,
     "ifconfig": ifconfig.ifconfig,
+    "last": last.last,
     "launchctl": launchctl.launchctl,
+    "mdutil": mdutil.mdutil,
     "networksetup": networksetup.networksetup,
+    "notifyutil": notifyutil.notifyutil,
     "nvram": nvram.nvram,
     "plutil": plutil.plutil,
     "pmset": pmset.pmset,
     "rdma_ctl": rdma_ctl.rdma_ctl,
     "reboot": shutdown.reboot,
     "shutdown": shutdown.shutdown,
+    "smartctl": smartctl.smartctl,
     "socketfilterfw": socketfilterfw.socketfilterfw,
     "softwareupdate": softwareupdate.softwareupdate,
     "stat": stat.stat,
@@ -80,7 +88,7 @@ PROGRAMS: dict[str, Program] = {
 }
 
 # Not on PATH from the start: they come and go with Homebrew, or lie outside the usual directories.
-ELSEWHERE = {"brew", "tailscale", "socketfilterfw"}
+ELSEWHERE = {"brew", "smartctl", "tailscale", "socketfilterfw"}
 
 
 def reads_stdin(argv: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""`brew`: the two formulas that a fleet needs. uv is this machine's real uv; tailscale is emulated."""
+"""`brew`: the formulas that a fleet needs. uv is this machine's real uv; tailscale and smartctl are emulated."""
 
 from __future__ import annotations
 
@@ -42,8 +42,12 @@ def _install(world: World, formula: str) -> Reply:
             reply = _install_uv(world)
         case "tailscale":
             reply = _install_tailscale(world)
+        case "smartmontools":
+            reply = _install_smartmontools(world)
         case _:
-            return failed(f'Warning: No available formula with the name "{formula}". A rehearsal Mac\'s Homebrew has tailscale and uv.')
+            return failed(
+                f'Warning: No available formula with the name "{formula}". Here are smartmontools, tailscale and uv.'
+            )
     if reply.exit_status == 0:
         world.state.formulas.append(formula)
     return reply
@@ -66,6 +70,12 @@ def _install_tailscale(world: World) -> Reply:
     daemon.write_text("#!/bin/sh\nexec sleep 2147483647\n")
     daemon.chmod(0o755)
     return Reply(f"==> Fetching tailscale\n==> Pouring tailscale\n🍺  {world.root / PREFIX}/Cellar/tailscale\n")
+
+
+def _install_smartmontools(world: World) -> Reply:
+    _link(world.root / PREFIX / "sbin/smartctl", world.dir.bin / ".client")
+    (world.root / PREFIX / "opt/smartmontools").mkdir(parents=True, exist_ok=True)
+    return Reply(f"==> Fetching smartmontools\n==> Pouring smartmontools\n🍺  {world.root / PREFIX}/Cellar/smartmontools\n")
 
 
 def _service(world: World, verb: str, formula: str) -> Reply:

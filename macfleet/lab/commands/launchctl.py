@@ -16,12 +16,16 @@ _WORDS = {
     ALREADY_IN_PROGRESS: "Operation already in progress",
 }
 _NOT_PRIVILEGED = 150
+# macOS's own, and no process until somebody connects: launchd listens for it.
+REMOTE_LOGIN = "com.openssh.sshd"
 
 
 async def launchctl(world: World, call: Call) -> Reply:
     match call.arguments:
         case ("print", target) if label := _label(target):
             job = world.launchd.jobs.get(label)
+            if job is None and label == REMOTE_LOGIN:
+                return Reply(_print_remote_login())
             return Reply(_print(job)) if job else _missing(label, bad_request=True)
         case ("print-disabled", "system"):
             return Reply(_print_disabled(world.state.launchd_overrides))
@@ -96,11 +100,18 @@ def _print(job: Job) -> str:
             ("runs", job.runs),
             *process,
             job.last_end(),
+            *([("pended nondemand spawn", job.pended)] if job.pended else []),
         ),
         _block("resource coalition", [f"{key} = {value}" for key, value in coalition]),
         _rows(("spawn type", "daemon (3)"), ("jetsam priority", 40), ("jetsam memory limit (active)", "(unlimited)")),
+        _rows(("properties", " | ".join([*(["keepalive"] if job.is_kept_alive else []), "inferred program"]))),
     ]
     return f"system/{job.label} = {{\n" + "\n".join(blocks) + "}\n"
+
+
+def _print_remote_login() -> str:
+    rows = [("active count", 0), ("path", "/System/Library/LaunchDaemons/ssh.plist"), ("type", "LaunchDaemon"), ("state", "not running")]
+    return f"system/{REMOTE_LOGIN} = {{\n{_rows(*rows)}\n\tdomain = system\n\truns = 0\n\tlast exit code = (never exited)\n}}\n"
 
 
 def _rows(*rows: tuple[str, object]) -> str:

@@ -17,10 +17,27 @@ def pmset(world: World, call: Call) -> Reply:
         case ("-g",) | ("-g", "live"):
             return Reply("System-wide power settings:\nCurrently in use:\n" + _rows(world))
         case ("-g", "batt" | "ps"):
-            return Reply("Now drawing from 'AC Power'\n")
+            return Reply(_sources(world))
+        case ("-g", "ups"):
+            return Reply(_thresholds(world))
         case ("-a" | "-c", *pairs) if pairs and len(pairs) % 2 == 0:
             return _set(world, dict(zip(pairs[::2], pairs[1::2], strict=True)), call.is_root)
     return Reply(USAGE, exit_status=1)
+
+
+def _sources(world: World) -> str:
+    wear = world.state.wear
+    ups = f" -{wear.ups} (id=1234567)\t87%; {'discharging' if wear.is_on_ups else 'charged'}; 0:45 remaining present: true\n"
+    return f"Now drawing from '{'UPS' if wear.is_on_ups else 'AC'} Power'\n" + (ups if wear.ups else "")
+
+
+def _thresholds(world: World) -> str:
+    """pmset's own `printf("  %s\\t%s\\t%d\\n")`; nothing at all where powerd never saw a UPS."""
+    wanted = world.state.wear.ups_thresholds
+    if not world.state.wear.ups and not wanted:
+        return ""
+    rows = [(key, "on" if key in wanted else "off", wanted.get(key, 0)) for key in ("haltlevel", "haltafter", "haltremain")]
+    return "UPS settings:\n" + "".join(f"  {key}\t{state}\t{value}\n" for key, state, value in rows)
 
 
 def _rows(world: World) -> str:

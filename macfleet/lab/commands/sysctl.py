@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from macfleet.core.units import GIB, MIB
 from macfleet.lab.state import Kernel
 from macfleet.lab.world import Call, Reply, World
 
@@ -38,9 +39,16 @@ def _set(kernel: Kernel, name: str, wanted: str, is_root: bool) -> tuple[str, st
     return f"{name}: {before} -> {wanted}\n", ""
 
 
+def _swap(used_bytes: int) -> str:
+    """macOS makes files of 1 GiB as it needs them; what is free of the newest one is free swap."""
+    used, total = used_bytes / MIB, -(-used_bytes // GIB) * 1024
+    return f"total = {total:.2f}M  used = {used:.2f}M  free = {total - used:.2f}M  (encrypted)"
+
+
 def _values(world: World) -> dict[str, str]:
     booted = world.kernel.booted_at
     since = f"{{ sec = {int(booted)}, usec = {int(booted % 1 * 1e6)} }} {time.asctime(time.localtime(booted))}"
+    wear = world.state.wear
     return {
         "hw.model": world.state.hardware,
         "hw.memsize": str(world.state.memory_bytes),
@@ -52,9 +60,9 @@ def _values(world: World) -> dict[str, str]:
         "kern.osproductversion": world.state.macos_version,
         "kern.osversion": world.state.macos_build,
         "kern.hostname": f"{world.state.name}.local",
-        "kern.memorystatus_vm_pressure_level": "1",
+        "kern.memorystatus_vm_pressure_level": str(wear.pressure_level),
         "kern.memorystatus_level": "92",
-        "vm.swapusage": "total = 0.00M  used = 0.00M  free = 0.00M  (encrypted)",
+        "vm.swapusage": _swap(wear.swap_used_bytes),
         "vm.loadavg": "{ 1.21 1.34 1.30 }",
         **{name: str(value) for name, value in world.kernel.sysctls.items()},
     }
