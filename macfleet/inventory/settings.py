@@ -127,6 +127,14 @@ class Power(Strict):
     power_on: PowerOn = Field(PowerOn.AFTER_FAILURE, description="`always` needs macOS 26.5 and a 2024 or later desktop")
 
 
+class Ups(Strict):
+    """When a Mac that runs on its UPS shuts itself down. A key that is left out is not looked at."""
+
+    halt_level_percent: int | None = Field(None, ge=1, le=95, description="At this charge; `pmset -u haltlevel`")
+    halt_after_min: int | None = Field(None, ge=1, description="After this time on the UPS; `pmset -u haltafter`")
+    halt_remain_min: int | None = Field(None, ge=1, description="When the UPS says that this much is left; `pmset -u haltremain`")
+
+
 class Tailscale(Strict):
     enabled: bool = Field(False, description="Whether Tailscale must run (the daemon from Homebrew, not the app)")
     auth_key: SecretSource | None = Field(None, description="Logs a new Mac in; needed by `provision` only")
@@ -175,8 +183,10 @@ class Settings(Strict):
     macos: Macos = Macos()
     wired_limit: WiredLimit = Field("auto", description="GPU wired limit, now and at every boot; auto leaves it to macOS")
     power: Power = Power()
+    ups: Ups = Ups()
     filevault: Literal["on", "off", "any"] = Field("any", description="A disk locked by FileVault waits for a password at every boot")
     automatic_updates: bool = Field(False, description="Whether macOS may update itself and restart when it likes")
+    spotlight: bool = Field(False, description="Whether Spotlight may index the disk that the weights are on")
     tailscale: Tailscale = Tailscale()
     interconnect: Interconnect = Interconnect()
     minimum_free_disk: SizeBytes = Field(50 * 1024**3, description="Less than this free is a finding")

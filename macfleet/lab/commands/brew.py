@@ -45,9 +45,7 @@ def _install(world: World, formula: str) -> Reply:
         case "smartmontools":
             reply = _install_smartmontools(world)
         case _:
-            return failed(
-                f'Warning: No available formula with the name "{formula}". Here are smartmontools, tailscale and uv.'
-            )
+            return failed(f'Warning: No available formula with the name "{formula}". Here are smartmontools, tailscale and uv.')
     if reply.exit_status == 0:
         world.state.formulas.append(formula)
     return reply
