@@ -155,8 +155,8 @@ def test_a_version_is_read_as_written_and_not_as_a_number():
         (one_mac(groups="[studio]"), 'inventory.yaml:6: macs/studio-1/groups/0: there is no group "studio"; add it under "groups:"'),
         (one_mac(root="srv/mac"), 'inventory.yaml:6: macs/studio-1/root: "srv/mac" is not an absolute path; write "/srv/mac"'),
         (one_mac(settings="[448 GiB]"),
-         "inventory.yaml:6: macs/studio-1/settings: a list stands where keys are wanted: macos, wired_limit, power, filevault,"
-         " automatic_updates, tailscale, interconnect, minimum_free_disk, runtime, gateway, reboot"),
+         "inventory.yaml:6: macs/studio-1/settings: a list stands where keys are wanted: macos, wired_limit, power, ups, filevault,"
+         " automatic_updates, spotlight, tailscale, interconnect, minimum_free_disk, runtime, gateway, reboot"),
         (one_mac(settings="{wired_limit: 512 GiB}"),
          "inventory.yaml:6: macs/studio-1/settings/wired_limit: 512 GiB for the GPU leaves nothing of studio-1's 512 GiB to macOS"),
         ("macs:\n  studio-1: {address: 10.0.0.1, memory: 512 GiB, hardware: Mac15}\n",
