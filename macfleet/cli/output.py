@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, NoReturn
@@ -12,6 +13,7 @@ from typing import IO, Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
+from macfleet.cli.progress import Progress
 from macfleet.core.errors import MacfleetError
 from macfleet.core.finding import Finding, Verdict
 from macfleet.core.outcome import Outcome
@@ -34,6 +36,9 @@ _STYLES = {
     "unreachable": "red",
     "down": "red",
 }
+
+_REDRAW_S = 0.1
+_MOST_LINES = 24
 
 
 class Output:
@@ -162,12 +167,12 @@ def _nobody_reads_on() -> NoReturn:
 
 
 class Watcher:
-    """Shows which Macs are at work: a live line on a terminal, a line every ten seconds elsewhere, each command with -v."""
+    """Shows which Macs are at work: a live line for each on a terminal, a line every ten seconds elsewhere, each command with -v."""
 
     def __init__(self, output: Output, console: Console):
         self._output = output
         self._console = console
-        self._running: list[tuple[str, str, float]] = []  # who, doing what, since when; a Mac may be waited for twice over
+        self._progress = Progress()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._dark = threading.Event()  # no live line is on the terminal
@@ -175,10 +180,8 @@ class Watcher:
         self._thread: threading.Thread | None = None
 
     def started(self, mac: str, doing: str) -> None:
-        import time
-
         with self._lock:
-            self._running.append((mac, doing, time.monotonic()))
+            self._progress.start(mac, doing, time.monotonic())
             if self._thread is None and not self._output.quiet:
                 self._thread = threading.Thread(target=self._show, name="watcher", daemon=True)
                 self._thread.start()
@@ -190,16 +193,14 @@ class Watcher:
 
     def finished(self, mac: str, outcome: Outcome[Any]) -> None:
         with self._lock:
-            last = next((entry for entry in reversed(self._running) if entry[0] == mac), None)
-            if last is not None:
-                self._running.remove(last)
+            self._progress.end(mac, ok=outcome.ok)
 
     @property
     def is_live(self) -> bool:
         return not self._dark.is_set()
 
     def rest(self) -> None:
-        """Wait until the live line is gone: it would be drawn over a question again and again."""
+        """Wait until the live lines are gone: they would be drawn over a question again and again."""
         self._dark.wait(timeout=5)
 
     def stop(self) -> None:
@@ -207,37 +208,51 @@ class Watcher:
         if self._thread is not None:
             self._thread.join()
 
-    def _awaited(self) -> str:
-        import time
-
-        with self._lock:
-            running = list(self._running)
-        if not running:
-            return ""
-        slowest, doing, since = min(running, key=lambda entry: entry[2])
-        others = len({who for who, _, _ in running}) - 1
-        more = f" and {others} more" if others else ""
-        return f"{slowest}{more}: {doing or 'working'} ({format_duration(time.monotonic() - since)})"
-
     def _show(self) -> None:
         if self._console.is_terminal:
-            while not self._stopped.wait(0.1):
+            while not self._stopped.wait(_REDRAW_S):
                 self._show_live()
             return
         pause_s = 2.0  # nothing is said of what ends sooner
         while not self._stopped.wait(pause_s):
             pause_s = 10.0
-            if awaited := self._awaited():
+            with self._lock:
+                awaited = self._progress.sentence(time.monotonic())
+            if awaited:
                 self._output.talk(awaited if ": waiting " in awaited else f"waiting for {awaited}")
 
     def _show_live(self) -> None:
-        """The live line, as long as anything is awaited."""
+        """The live lines, as long as anything is awaited."""
+        from rich.live import Live
+
         self._dark.clear()  # before the look: who waits for the dark must not slip in between
-        if awaited := self._awaited():
-            with self._console.status(awaited) as status:
-                while (awaited := self._awaited()) and not self._stopped.wait(0.1):
-                    status.update(awaited)
+        if (lines := self._lines()) is not None:
+            with Live(lines, console=self._console, transient=True, auto_refresh=False) as live:
+                while (lines := self._lines()) is not None and not self._stopped.wait(_REDRAW_S):
+                    live.update(lines, refresh=True)
         self._dark.set()
+
+    def _lines(self) -> Text | None:
+        """A line for each Mac, in columns; None when nothing is awaited."""
+        width, height = self._console.size
+        with self._lock:
+            lines = self._progress.lines(time.monotonic(), room=max(1, min(_MOST_LINES, height - 4)))
+        if not lines:
+            return None
+        names = min(column_width([who for who, _, _ in lines]), width // 3)
+        middle = min(column_width([doing for _, doing, _ in lines]), max(10, width - names - 12))
+        shown = []
+        for who, doing, how_long in lines:
+            line = Text(f"{_cut(who, names):<{names}}  {_cut(doing, middle):<{middle}}  ") + Text(how_long, style="dim")
+            line.rstrip()
+            shown.append(line)
+        return Text("\n").join(shown)
+
+
+def _cut(text: str, width: int) -> str:
+    """A line of the terminal is a line: one that wrapped could not be taken away again."""
+    first = text.splitlines()[0] if text else ""
+    return first if len(first) <= width else first[: width - 1] + "…"
 
 
 def column_width(names: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ import threading
 from macfleet.cli.output import Output
 from macfleet.core.errors import MacfleetError
 from macfleet.core.finding import Finding, Verdict
+from macfleet.core.outcome import Outcome
 
 
 def spoken(**options):
@@ -85,34 +86,6 @@ def test_json_is_whole_and_without_colour():
     assert "büro-1" in stdout.getvalue()
 
 
-def test_the_watcher_forgets_a_mac_that_is_done():
-    output, _, stderr = spoken(verbose=True)
-
-    with output.watching() as watcher:
-        watcher.started("studio-1", "reading facts")
-        awaited = watcher._awaited()
-        watcher.finished("studio-1", None)
-        silent = watcher._awaited()
-
-    assert awaited.startswith("studio-1: reading facts")
-    assert silent == ""
-    assert "Traceback" not in stderr.getvalue()
-
-
-def test_what_is_awaited_longest_is_said_though_the_same_mac_is_asked_meanwhile():
-    output, _, _ = spoken()
-
-    with output.watching() as watcher:
-        watcher.started("studio-1", "verifying")
-        watcher.started("studio-1", "reading")
-        both = watcher._awaited()
-        watcher.finished("studio-1", None)
-        still = watcher._awaited()
-
-    assert both.startswith("studio-1: verifying")
-    assert still.startswith("studio-1: verifying")
-
-
 class Terminal(io.StringIO):
     def isatty(self):
         return True
@@ -125,7 +98,7 @@ def test_the_live_line_is_gone_before_a_question_is_asked():
     with output.watching() as watcher:
         watcher.started("studio-1", "reading")
         pause.wait(0.3)
-        watcher.finished("studio-1", None)
+        watcher.finished("studio-1", Outcome("studio-1"))
         watcher.rest()
         shown = stderr.getvalue()
         pause.wait(0.3)
@@ -159,3 +132,41 @@ def test_an_answer_that_goes_elsewhere_stays_on_stdout_whatever_is_on_the_termin
         output.answer("studio-1  ok")
 
     assert stdout.getvalue() == "studio-1  ok\n"
+
+
+def test_on_a_terminal_every_mac_at_work_has_a_line():
+    stderr = Terminal()
+    output, pause = Output(stdout=io.StringIO(), stderr=stderr), threading.Event()
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "reading")
+        watcher.started("studio-2", "pmset sleep 1 → 0")
+        while "pmset" not in stderr.getvalue():
+            pause.wait(0.01)
+
+    assert "studio-1  reading" in stderr.getvalue()
+    assert "studio-2  pmset sleep 1 → 0" in stderr.getvalue()
+
+
+def test_a_line_that_is_wider_than_the_terminal_is_cut_and_never_wrapped(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    output = Output(stdout=io.StringIO(), stderr=Terminal())
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "x" * 300 + "\ny")
+        shown = watcher._lines()
+
+    assert max(len(line) for line in shown.plain.splitlines()) <= 40
+    assert "…" in shown.plain
+    assert "y" not in shown.plain
+
+
+def test_quiet_draws_no_lines():
+    stderr = Terminal()
+    output = Output(stdout=io.StringIO(), stderr=stderr, quiet=True)
+
+    with output.watching() as watcher:
+        watcher.started("studio-1", "reading")
+        watcher.finished("studio-1", Outcome("studio-1"))
+
+    assert stderr.getvalue() == ""
