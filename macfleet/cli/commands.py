@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "exec": Entry("exec_:exec_", "Run a command on every chosen Mac and fold identical answers.", options_end_at_first_word=True),
     "facts": Entry("facts:facts", "Show what the Macs say, as macfleet understands it. Changes nothing."),
     "history": Entry("history:app", "Show what was done to the fleet from here, run by run."),
+    "cables": Entry("cables:cables", "Draw who is plugged into whom, port by port, or plan the cables of a mesh or ring. Changes nothing."),
     "inventory": Entry("inventory:app", "Show, check and complete the inventory. Asks no Mac, but for `pin`."),
     "lock": Entry("lock:app", "Show or break the fleet lock."),
     "lab": Entry("lab:app", "Rehearse: simulated Macs behind a real SSH server, with faults to order."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
@@ -124,12 +124,21 @@ def best_ring(cabling: Cabling, macs: Sequence[str]) -> tuple[str, ...]:
     return tuple(macs)
 
 
-def suggest_cables(cabling: Cabling, pairs: Sequence[tuple[str, str]]) -> tuple[tuple[End | None, End | None], ...]:
-    """For each missing pair the lowest free port on both sides, no port twice; None where a Mac has no free port left."""
-    free = {mac: list(cabling.free_ports(mac)) for pair in pairs for mac in pair}
+def suggest_cables(
+    cabling: Cabling, pairs: Sequence[tuple[str, str]], last: Container[End] = ()
+) -> tuple[tuple[End | None, End | None], ...]:
+    """For each missing pair the lowest free port on both sides, no port twice; None where a Mac has no free port left.
+
+    A port among `last` is suggested only when no other one is free.
+    """
+
+    def ends(mac: str) -> list[End]:
+        return sorted((End(mac, port) for port in cabling.free_ports(mac)), key=lambda end: (end in last, end))
+
+    free = {mac: ends(mac) for pair in pairs for mac in pair}
 
     def take(mac: str) -> End | None:
-        return End(mac, free[mac].pop(0)) if free[mac] else None
+        return free[mac].pop(0) if free[mac] else None
 
     return tuple((take(one), take(other)) for one, other in pairs)
 

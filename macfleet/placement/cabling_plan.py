@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
+from macfleet.core.fact import Facts, Unknown
 from macfleet.core.words import count
 from macfleet.inventory import hardware
-from macfleet.macos.cabling import Cabling, End, Link, best_ring
+from macfleet.macos.cabling import Cabling, End, Link, best_ring, find_links
+from macfleet.macos.system_profiler import THUNDERBOLT
 
 Shape = Literal["mesh", "ring"]
 MOST_PORTS = 6  # of any Mac: an Ultra has six, so a mesh has at most seven Macs
@@ -53,6 +55,18 @@ class CablingPlan:
     def is_done(self) -> bool:
         return not (self.replace or self.unplug or self.plug)
 
+    def as_json(self) -> dict[str, Any]:
+        lists = {"keep": self.keep, "unplug": self.unplug, "replace": self.replace, "plug": self.plug}
+        return {
+            "schema": 1,
+            "shape": self.shape,
+            "macs": list(self.macs),
+            "is_possible": True,
+            **{name: [_link_json(link) for link in links] for name, links in lists.items()},
+            "notes": list(self.notes),
+            "summary": {"cables": len(self.cables), **{name: len(links) for name, links in lists.items()}},
+        }
+
 
 @dataclass(frozen=True)
 class NoCabling:
@@ -63,11 +77,28 @@ class NoCabling:
     reasons: tuple[str, ...]
     instead: tuple[str, ...]
 
+    def as_json(self) -> dict[str, Any]:
+        told = {"reasons": list(self.reasons), "instead": list(self.instead)}
+        return {"schema": 1, "shape": self.shape, "macs": list(self.macs), "is_possible": False, **told, "summary": {"cables": 0}}
+
 
 def offline_boards(macs: Sequence[tuple[str, str]]) -> tuple[Board, ...]:
     """(name, model identifier) as the catalog knows them, every port free."""
     rows = [(name, model, hardware.find(model)) for name, model in macs]
     return tuple(Board(name, model, tuple(range(1, (row.thunderbolt_ports if row else 0) + 1))) for name, model, row in rows)
+
+
+def read_boards(macs: Sequence[tuple[str, str]], facts: Mapping[str, Facts], order: Sequence[str]) -> tuple[tuple[Board, ...], Cabling]:
+    """(name, model identifier) with the ports as the Macs print them, and the cables between them."""
+    ports = {name: told for name, _ in macs if not isinstance(told := facts[name][THUNDERBOLT], Unknown)}
+    cabling = find_links(ports, order)
+    linked = {end for link in cabling.links for end in (link.a, link.b)}
+    boards = []
+    for name, model in macs:
+        own = ports.get(name, ())
+        taken = tuple(port.receptacle for port in own if port.connected and End(name, port.receptacle) not in linked)
+        boards.append(Board(name, model, tuple(port.receptacle for port in own), taken))
+    return tuple(boards), cabling
 
 
 def plan_cabling(boards: Sequence[Board], shape: Shape, cabling: Cabling | None = None) -> CablingPlan | NoCabling:
@@ -204,6 +235,11 @@ def _notes(boards: Sequence[Board], links: Sequence[Link]) -> Iterator[str]:
     shared = [str(link) for link in links if link.via_hub]
     if shared:
         yield f"{_listed(shared)} goes through a hub: RDMA needs 80 Gb/s on the whole way, so a Thunderbolt 5 hub"
+
+
+def _link_json(link: Link) -> dict[str, Any]:
+    ends = {name: {"mac": end.mac, "port": end.receptacle} for name, end in (("a", link.a), ("b", link.b))}
+    return {**ends, "speed_gb_s": link.speed_gb_s}
 
 
 def _listed(words: Sequence[object]) -> str:
