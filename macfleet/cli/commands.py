@@ -32,6 +32,8 @@ COMMANDS: dict[str, Entry] = {
     "provision": Entry(
         "provision:provision", "Make the Macs as the inventory wants them: power, wired limit, network, Tailscale, the workers' runtime."
     ),
+    "run": Entry("run:run", "Run a playbook, your own or one of macfleet's: plan, question, run, read again."),
+    "playbook": Entry("playbook:app", "List playbooks, and check one without a Mac."),
     "deploy": Entry(
         "deploy:deploy",
         "Serve a model: place its layers on Macs, stage the weights, start workers and gateway, prove it with a canary.",

@@ -36,6 +36,13 @@ def risk_names() -> list[str]:
     return list(RISKS)
 
 
+def playbook_names() -> list[str]:
+    from macfleet.core.data import data_path
+
+    own = [path.name for pattern in ("*.yaml", "*.yml") for path in sorted(Path.cwd().glob(pattern))]
+    return [path.stem for path in sorted(data_path("playbooks").glob("*.yaml"))] + own
+
+
 def _inventory(ctx: typer.Context) -> Inventory | None:
     from macfleet.inventory.load import load_inventory
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from macfleet.cli.output import Output
+    from macfleet.serving.playbooks import PlaybookFile
     from macfleet.serving.provision_report import Provision
 
 OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only the tasks with this tag; repeat for more", show_default=False)]
@@ -39,7 +41,7 @@ def provision(
     group: GroupOption = None,
     tag: TagOption = None,
     only: OnlyOption = None,
-    playbook: PlaybookOption = "provision.yaml",
+    playbook: PlaybookOption = "provision",
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
@@ -55,27 +57,45 @@ def provision(
     Exits 0 when everything is as wanted, 1 when something differs (a dry run, or you said no), 3 when a Mac could not be
     provisioned; its error says what was done there and what not.
     """
-    from macfleet.serving.materials import read_materials, read_playbook
+    from macfleet.serving.playbooks import open_playbook
+
+    session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
+    carry_out(session, open_playbook(playbook), Way(tuple(only or ()), dry_run, yes, again="macfleet provision"))
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a playbook is run: which tags of it, only looked at, unasked; `again` is the command that does it, for the next step."""
+
+    only: tuple[str, ...] = ()
+    dry_run: bool = False
+    yes: bool = False
+    again: str = "macfleet provision"
+
+
+def carry_out(session: Session, file: PlaybookFile, way: Way) -> NoReturn:
+    """Read, show, ask, run, read again, answer; ends the command with its exit code."""
+    from macfleet.serving.materials import read_materials
     from macfleet.serving.provision import Provisioning, run
     from macfleet.serving.provision_report import applied, planned
 
-    session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
-    tasks = read_playbook(playbook)
-    tasks = tasks.tagged(only) if only else tasks
+    playbook = file.playbook.tagged(way.only) if way.only else file.playbook
     with session.fleet() as fleet:
         started = fleet.clock.monotonic()
-        provisioning = Provisioning(fleet, tasks, read_materials(session.inventory))
+        provisioning = Provisioning(fleet, playbook, read_materials(session.inventory, file.templates))
         plans = provisioning.plan()
         report = planned(plans, fleet.clock.monotonic() - started)
-        if not dry_run and report.has_changes:
+        if not way.dry_run and report.has_changes:
             _show(session.output.talk, report)
-            if session.consent(_question(report), yes=yes):
+            if session.consent(_question(report), yes=way.yes):
                 started = fleet.clock.monotonic()
                 report = applied(run(provisioning, fleet, plans, session.journal), fleet.clock.monotonic() - started)
-    if json:
+    if session.options.json:
         session.output.json(report.as_json())
     else:
-        _answer(session.output, report, with_changes=dry_run or quiet)  # else the plan has just shown them
+        _answer(session.output, report, with_changes=way.dry_run or session.options.quiet)  # else the plan has just shown them
+        if any(mac.outcome == "would change" for mac in report.macs):
+            session.output.next_step(way.again)
     raise typer.Exit(report.exit_code)
 
 
@@ -107,5 +127,3 @@ def _answer(output: Output, report: Provision, *, with_changes: bool) -> None:
     for mac in report.macs:
         if mac.error is not None:
             output.error(mac.error)
-    if any(mac.outcome == "would change" for mac in report.macs):
-        output.next_step("macfleet provision")
