@@ -31,6 +31,7 @@ class Refusal:
     timeout_s: float
     banner: str = ""
     key: str | None = None  # the key that the inventory names
+    by_password: bool = False  # a password was shown, and no key
     is_line_up: bool = False  # the far end refused and still listens, so it is not gone
 
 
@@ -109,13 +110,26 @@ def _login(refusal: Refusal) -> Unreachable:
         return _unreachable(
             refusal, f"{refusal.place} stopped answering during the login; gave up after {refusal.took_s:.0f} s", "look at the Mac"
         )
+    if refusal.by_password:
+        return _wrong_password(refusal)
     tried = f"the key {refusal.key}" if refusal.key else "the keys of your SSH agent and ~/.ssh"
     copy = f"ssh-copy-id {f'-i {refusal.key} ' if refusal.key else ''}{_login_name(refusal)}{_host(refusal)}"
     return AuthenticationFailed(
         f"{refusal.place} does not let {refusal.user} in",
         mac=refusal.mac,
         truths=(f"tried {tried}: {_said(refusal)}", "the host key is the pinned one, so it is the right Mac"),
-        hint=f"put the public key there: `{copy}`; and allow the user in System Settings > Sharing > Remote Login",
+        hint=f"put the key there: `macfleet enroll {refusal.mac}`, or by hand `{copy}`;"
+        " and allow the user in System Settings > Sharing > Remote Login",
+    )
+
+
+def _wrong_password(refusal: Refusal) -> Unreachable:
+    return AuthenticationFailed(
+        f"{refusal.place} does not let {refusal.user} in with this password",
+        mac=refusal.mac,
+        truths=(f"it says: {_said(refusal)}", "the host key is the pinned one, so it is the right Mac", "nothing was changed there"),
+        hint=f"check the password, that the account there is called {refusal.user} (`user:` in the inventory), and that"
+        " System Settings > Sharing > Remote Login allows it; Macs with other passwords are enrolled one by one",
     )
 
 

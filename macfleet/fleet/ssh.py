@@ -20,6 +20,7 @@ import fabric
 import paramiko
 
 from macfleet.core.errors import HostKeyMismatch, HostKeyUnknown, RequestError
+from macfleet.core.secret import Secret
 from macfleet.fleet.refusal import Refusal, Stage, explain
 from macfleet.fleet.remote import OnResult, RemoteConnection
 from macfleet.inventory.mac import Mac, SshSettings
@@ -41,12 +42,21 @@ def scan_host_key(mac: Mac, ssh: SshSettings | None = None) -> tuple[str, str, s
 
 
 class Dialer:
-    """What all connections of a run share: the operator's SSH configuration, the key, the pinned host keys."""
+    """What all connections of a run share: the operator's SSH configuration, the key, the pinned host keys.
 
-    def __init__(self, ssh: SshSettings, *, config: fabric.Config | None = None):
+    With a `password` that is what the Macs are shown, and no key: the first login, before there is one.
+    """
+
+    def __init__(self, ssh: SshSettings, *, config: fabric.Config | None = None, password: Secret | None = None):
         # What paramiko has to say arrives as exceptions; its log would land on the operator's terminal.
         logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
         self._ssh = ssh
+        self._password = password
+        # A server may want the password in a dialogue, which is a second attempt: this transport asks for the service once, as RFC 4252
+        # has it. asyncssh hangs up on a second request ("Unexpected service in service request").
+        self._transport: type[paramiko.Transport] = paramiko.Transport
+        if password is not None:
+            self._transport = paramiko.ServiceRequestingTransport  # type: ignore[attr-defined]  # the stubs do not know it
         self._ssh_config: paramiko.SSHConfig = (config or fabric.Config()).base_ssh_config
         self._key = _load_key(ssh.key) if ssh.key else None
         self._pinned = _load_known_hosts(ssh.known_hosts)
@@ -70,7 +80,7 @@ class Dialer:
         # Port 22 is the inventory's default; said by nobody, ~/.ssh/config may say another.
         line = fabric.Connection(mac.address, mac.user or None, mac.port if mac.port != 22 else None, config=config)
         for hop in _hops(line):
-            self._prepare(mac, hop)
+            self._prepare(mac, hop, self._identity(hop) if self._password is None or hop is not line else _by_password(self._password))
         if only_look:
             line.client.set_missing_host_key_policy(_SeenKey())
         start = time.monotonic()
@@ -98,10 +108,11 @@ class Dialer:
             timeout_s=self._ssh.connect_timeout_s,
             banner=banner.decode(errors="replace") if banner else "",
             key=str(self._ssh.key) if self._ssh.key else None,
+            by_password=self._password is not None and hop is line,
             is_line_up=bool(transport and transport.is_active()),
         )
 
-    def _prepare(self, mac: Mac, hop: fabric.Connection) -> None:
+    def _prepare(self, mac: Mac, hop: fabric.Connection, identity: Mapping[str, Any]) -> None:
         """The same strictness for the Mac and for every jump host before it: fabric would add unknown keys silently."""
         hop.client.set_missing_host_key_policy(_PinnedKeys(mac, self._pinned, self._ssh.known_hosts, _known_names(hop)))
         hop.connect_timeout = self._ssh.connect_timeout_s
@@ -109,7 +120,7 @@ class Dialer:
             "transport_factory": self._transport_factory(hop),
             "banner_timeout": self._ssh.connect_timeout_s,
             "auth_timeout": self._ssh.connect_timeout_s,
-            **self._identity(hop),
+            **identity,
         }
 
     def _identity(self, hop: fabric.Connection) -> dict[str, Any]:
@@ -123,7 +134,7 @@ class Dialer:
         pinned = _lookup(self._pinned, _known_names(hop))
 
         def make(sock: Any, **options: Any) -> paramiko.Transport:
-            transport = paramiko.Transport(_swift(sock), **options)
+            transport = self._transport(_swift(sock), **options)
             security = transport.get_security_options()
             security.ciphers = CIPHERS
             # Ask first for a key of a type that is pinned: a Mac has three.
@@ -131,6 +142,21 @@ class Dialer:
             return transport
 
         return make
+
+
+def public_key(path: Path) -> tuple[str, str]:
+    """(type, base64) of the public half of a private key's file."""
+    key = _load_key(path)
+    return key.get_name(), key.get_base64()
+
+
+def agent_keys() -> list[tuple[str, str, str]]:
+    """(type, base64, comment) of every key that the operator's SSH agent holds; none without an agent."""
+    agent = paramiko.Agent()
+    try:
+        return [(key.get_name(), key.get_base64(), key.comment) for key in agent.get_keys()]
+    finally:
+        agent.close()
 
 
 class SshLine:
@@ -248,6 +274,11 @@ def _swift(sock: Any) -> Any:
     swift = _SwiftSocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
     swift.settimeout(timeout)
     return swift
+
+
+def _by_password(password: Secret) -> dict[str, Any]:
+    # paramiko answers a server that asks for it in a dialogue (keyboard-interactive) with the same password.
+    return {"password": password.reveal(), "allow_agent": False, "look_for_keys": False}
 
 
 def _is_of_the_far_end(error: BaseException) -> bool:
