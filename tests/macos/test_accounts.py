@@ -1,10 +1,15 @@
 """dscl, diskutil, dseditgroup, visudo: who somebody is on a Mac, and what that allows."""
 
+import subprocess
+
 import pytest
 
+from macfleet.core.command import command
 from macfleet.core.errors import RequestError, Unparsable
 from macfleet.core.fact import Unknown
-from macfleet.macos import diskutil, dscl, dseditgroup, visudo
+from macfleet.core.paths import MacPaths
+from macfleet.core.secret import Secret
+from macfleet.macos import diskutil, dscl, dseditgroup, sudo, visudo
 from tests.macos.recordings import answer, recorded
 
 NOW = "ops/diskutil_listcryptousers.macos26.txt"
@@ -80,12 +85,63 @@ def test_anything_else_is_neither(output):
     assert isinstance(answer(dseditgroup.is_admin("admin"), output), Unknown)
 
 
-@pytest.mark.parametrize("user", ["admin", "_mac-fleet", "jane.doe2"])
-def test_a_name_that_a_rule_can_hold(user):
-    assert visudo.sudoers_user(user) == user
+@pytest.mark.parametrize(
+    ("user", "file"), [("admin", "macfleet-admin"), ("_mac-fleet", "macfleet-_mac-fleet"), ("jane.doe2", "macfleet-jane_doe2")]
+)
+def test_the_rule_of_an_account_is_a_file_that_sudo_does_not_skip(user, file):
+    assert visudo.rule_path(MacPaths(), user) == f"/etc/sudoers.d/{file}"
+    assert visudo.render_rule(user).splitlines()[-1] == f"{user} ALL=(ALL) NOPASSWD: ALL"
 
 
 @pytest.mark.parametrize("user", ["ALL", "%admin", "#501", "a b", "", "a,b", "a=b", "admin\n"])
 def test_a_name_that_would_mean_something_else_is_refused(user):
     with pytest.raises(RequestError, match="no user name that a sudoers rule can hold"):
-        visudo.sudoers_user(user)
+        visudo.render_rule(user)
+
+
+@pytest.fixture
+def install(tmp_path):
+    """Runs the installation with this machine's sh; `visudo` finds good what has no "bad" in it, nobody is root."""
+    for name, script in (
+        ("visudo", '[ "$1" = -cf ] && ! grep -q bad "$2" || { echo "$2:1: syntax error" >&2; exit 1; }'),
+        ("chown", "exit 0"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    rules = tmp_path / "sudoers.d"
+    rules.mkdir()
+
+    def run(text):
+        made = visudo.install_rule(str(rules / "macfleet-admin"), text)
+        return subprocess.run(
+            made.argv, input=made.stdin, capture_output=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, timeout=20
+        ), rules
+
+    return run
+
+
+def test_a_good_rule_gets_there_readable_by_root_alone(install):
+    ended, rules = install(visudo.render_rule("admin"))
+
+    assert ended.returncode == 0
+    assert [(path.name, oct(path.stat().st_mode & 0o777)) for path in rules.iterdir()] == [("macfleet-admin", "0o440")]
+    assert (rules / "macfleet-admin").read_text() == visudo.render_rule("admin")
+
+
+def test_a_bad_rule_never_gets_there_and_leaves_nothing(install):
+    ended, rules = install("bad\n")
+
+    assert ended.returncode == 1
+    assert b"syntax error" in ended.stderr
+    assert list(rules.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("stdin", "sent"), [(None, "pass word\n"), (b"text\n", "pass word\ntext\n"), (Secret("hidden"), "pass word\nhidden")]
+)
+def test_root_by_password_reads_it_ahead_of_the_commands_own_input(stdin, sent):
+    made = sudo.by_password(command("tee", "/etc/x", stdin=stdin, sudo=True, timeout_s=7), Secret("pass word"))
+
+    assert made.shell() == "sudo -S -k -p '' tee /etc/x"
+    assert (made.stdin, made.sudo, made.timeout_s) == (Secret(sent), False, 7)
+    assert "pass word" not in repr(made)
