@@ -78,18 +78,20 @@ def read_end(end: End, facts: Facts) -> EndState:
     names = {} if isinstance(hardware_ports, Unknown) else networksetup.thunderbolt_interfaces(hardware_ports)
     interface = names.get(end.receptacle)
     known = () if isinstance(interfaces, Unknown) else interfaces
+    is_contradicted = not isinstance(devices, Unknown) and not devices and not isinstance(rdma, Unknown) and bool(rdma)
+    doubt = "`ibv_devices` lists no device, and `ibv_devinfo` does" if is_contradicted else ""
     unread = next((fact.reason for fact in (enabled, devices, hardware_ports, rdma) if isinstance(fact, Unknown)), "")
     return EndState(
         end=end,
         build="" if isinstance(version, Unknown) else version.build,
         generation=None if isinstance(ports, Unknown) else system_profiler.generation(ports),
         is_switched_on=None if isinstance(enabled, Unknown) else enabled,
-        has_devices=None if isinstance(devices, Unknown) else bool(devices),
+        has_devices=None if isinstance(devices, Unknown) or is_contradicted else bool(devices),
         interface=interface,
         device=None if isinstance(rdma, Unknown) else next((port for port in rdma if port.interface == interface), None),
         is_bridged=any(interface in bridge.members for bridge in known),
         addresses=tuple(str(address) for one in known if one.name == interface for address in one.ipv4),
-        doubt=unread,
+        doubt=unread or doubt,
     )
 
 
@@ -121,6 +123,8 @@ def _of_the_macs(ends: Sequence[EndState]) -> Broken | None:
 def _of_the_cable(speed_gb_s: int | None, ends: Sequence[EndState], peer_has_rdma: bool) -> Broken | None:
     if speed_gb_s is not None and speed_gb_s < RDMA_SPEED_GB_S:
         return Broken(Step.SPEED, f"it runs at {speed_gb_s} Gb/s", "cabling")
+    if speed_gb_s is None and not all(map(_is_active, ends)):
+        return Broken(Step.NOT_KNOWN, "its speed is not known", "cabling")
     if len(ends) == 1 and not peer_has_rdma and not _is_active(ends[0]):
         return Broken(Step.SWITCH, "the Mac at its other end has RDMA off", "rdma")
     return None
