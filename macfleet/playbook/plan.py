@@ -36,6 +36,7 @@ class TaskDiff:
     changes: tuple[Change, ...] = ()
     unsupported: tuple[Unsupported, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    is_handler: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,24 @@ class MacPlan:
 
     @property
     def runnable(self) -> tuple[tuple[str, Change], ...]:
-        """The changes in front of the first unknown: behind it nobody knows what a change would meet."""
+        """The changes that can be made now, before anybody looks again.
+
+        Those in front of the first unknown: behind it nobody knows what a change would meet. And handlers not along with the
+        tasks that wake them: what they do depends on what the tasks leave behind (a job that a task has just brought is there).
+        """
         changes: list[tuple[str, Change]] = []
         for diff in self.tasks:
+            if diff.is_handler and any(not other.is_handler for other in self.tasks if other.changes):
+                break
             changes += [(diff.task, change) for change in diff.changes]
             if diff.unknown:
                 break
         return tuple(changes)
+
+    @property
+    def ends_here(self) -> bool:
+        """Whether nothing is known to be left when the runnable changes are made."""
+        return not self.unknown and len(self.runnable) == len(self.changes)
 
 
 def fill_tasks(playbook: Playbook, mac: Mac, variables: Mapping[str, Any]) -> tuple[FilledTask, ...]:
@@ -99,7 +111,7 @@ def plan_mac(tasks: Sequence[FilledTask], mac: Mac, facts: Facts, around: Surrou
     for filled in tasks:
         task = filled.task
         if task.is_handler and task.name not in awake:
-            diffs.append(TaskDiff(task.name))
+            diffs.append(TaskDiff(task.name, is_handler=True))
             continue
         diff = _diff(filled, mac, facts, around)
         if diff.changes:
@@ -115,6 +127,7 @@ def _diff(filled: FilledTask, mac: Mac, facts: Facts, around: Surroundings) -> T
         changes=tuple(item for item in found if isinstance(item, Change)),
         unsupported=tuple(item for item in found if isinstance(item, Unsupported)),
         unknown=tuple(item for item in found if isinstance(item, Unknown)),
+        is_handler=filled.task.is_handler,
     )
 
 

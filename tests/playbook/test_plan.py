@@ -110,9 +110,13 @@ handlers:
 
 
 def plan_with_handlers(colour, owed=()):
+    return [task for task, _ in handled(colour, owed).changes]
+
+
+def handled(colour, owed=()):
     text = "tasks:\n  - {name: a, notify: [dry], paint: {colour: green}}\n" + HANDLERS
     filled = fill_tasks(load_playbook(text, "x.yaml", (Again(),)), MAC, {})
-    return [task for task, _ in plan_mac(filled, MAC, Facts({COLOUR: colour}), Surroundings(), owed).changes]
+    return plan_mac(filled, MAC, Facts({COLOUR: colour}), Surroundings(), owed)
 
 
 class Again(Paint):
@@ -132,6 +136,15 @@ def test_without_a_change_handlers_sleep():
 
 def test_a_handler_that_is_owed_from_earlier_runs_though_the_mac_agrees():
     assert plan_with_handlers("green", owed={"sell"}) == ["sell"]
+
+
+def test_handlers_wait_for_another_look_behind_the_tasks_that_wake_them():
+    first, second = handled("red"), handled("green", owed={"dry"})
+
+    assert [task for task, _ in first.runnable] == ["a"]
+    assert not first.ends_here
+    assert [task for task, _ in second.runnable] == ["dry", "sell"]
+    assert second.ends_here
 
 
 def test_a_handler_of_a_module_that_cannot_repeat_itself_is_a_task_like_any_other():
