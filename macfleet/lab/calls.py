@@ -14,6 +14,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from macfleet.lab import strange
 from macfleet.lab.commands import PROGRAMS, reads_stdin
 from macfleet.lab.world import Call, Reply, World, failed
 
@@ -61,7 +62,7 @@ class Calls:
     async def run(self, call: Call) -> Reply:
         """Run an emulated program. One that fails for a reason of ours says so, and leaves its trace in the log."""
         try:
-            answer = PROGRAMS[call.argv[0]](self._world, call)
+            answer = strange.reply(self._world, call) or PROGRAMS[call.argv[0]](self._world, call)
             reply = await answer if inspect.isawaitable(answer) else answer
         except Exception as error:
             self._log(f"{' '.join(call.argv)}: {error!r}")

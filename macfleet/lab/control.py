@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from macfleet.lab.machine import Machine
 from macfleet.lab.state import Power, State
+
+# Starts of a crash loop before anybody looked: one each ten seconds, for half an hour.
+CRASHED_BEFORE = 180
 
 
 class Controls:
@@ -101,6 +105,19 @@ class Controls:
         for job in hit:
             os.kill(job.pid or 0, number)
         return [job.label for job in hit]
+
+    async def do_crash(self, jobs: str) -> list[str]:
+        """The jobs like this are in a crash loop by now: many starts, each ended at once. Their labels."""
+        hit = await self.do_signal(jobs, signal.SIGKILL)
+        for label in hit:
+            self._machine.launchd.jobs[label].runs += CRASHED_BEFORE
+        return hit
+
+    async def do_restart_jobs(self, jobs: str) -> None:
+        """As a bootout and a bootstrap leave them: running, and counted anew."""
+        for label in fnmatch.filter(list(self._machine.launchd.jobs), jobs):
+            self._machine.launchd.jobs[label].runs = 0
+            await self._machine.launchd.kickstart(label, kill=True)
 
     async def do_quit(self) -> None:
         self._finish()

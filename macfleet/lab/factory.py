@@ -46,9 +46,7 @@ def make_state(name: str, hardware: Hardware, memory_bytes: int, *, as_shipped: 
         hardware=hardware.id,
         memory_bytes=memory_bytes,
         ports=[_port(name, hardware, number) for number in range(1, hardware.thunderbolt_ports + 1)],
-        pmset={
-            key: value for key, value in FACTORY_PMSET.items() if hardware.supports_autorestartatconnect or key != "autorestartatconnect"
-        },
+        pmset=_factory_pmset(hardware),
         services=[
             NetworkService(name="Ethernet", hardware_port="Ethernet", device="en0"),
             NetworkService(name="Thunderbolt Bridge", hardware_port="Thunderbolt Bridge", device=BRIDGE),
@@ -61,6 +59,14 @@ def make_state(name: str, hardware: Hardware, memory_bytes: int, *, as_shipped: 
     if as_shipped:
         state.faults = dict(AS_SHIPPED)
     return state
+
+
+def _factory_pmset(hardware: Hardware) -> dict[str, int]:
+    """A virtual Mac has no power to come back and no network card to wake it: tests/fixtures/ops/pmset_g.macos15.6.1_vm.txt."""
+    absent = set() if hardware.supports_autorestartatconnect else {"autorestartatconnect"}
+    if hardware.id.startswith("VirtualMac"):
+        absent |= {"autorestart", "womp", "lowpowermode", "networkoversleep"}
+    return {key: value for key, value in FACTORY_PMSET.items() if key not in absent}
 
 
 def furnish(state: State, root: Path) -> None:

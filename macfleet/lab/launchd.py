@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import os
 import signal
 import subprocess
@@ -64,6 +65,9 @@ class RealLaunchd:
             job = self._read(path)
         except BadPlist as error:
             self._log(f"launchd: {path.name} refused: {error}")
+            return IO_ERROR
+        if self._state.has_fault("plist-refused"):
+            self._log(f"launchd: {path.name} refused: a fault of the rehearsal")
             return IO_ERROR
         loaded = self.jobs.get(job.label)
         if loaded is not None:
@@ -172,7 +176,7 @@ class RealLaunchd:
     def _spawn(self, job: Job) -> Child | None:
         job.runs += 1
         job.started_at = time.monotonic()
-        program = self._program(job.arguments[0])
+        program = self._program(self._faulty(job) or job.arguments[0])
         if not may_run(program):
             self._log(f"launchd: {job.label}: cannot run {program}")
             return None
@@ -184,6 +188,10 @@ class RealLaunchd:
         self._children[job.label] = child
         job.pid, job.state = child.pid, "running"
         return child
+
+    def _faulty(self, job: Job) -> str:
+        """In a crash loop each start is one of `false`."""
+        return "false" if fnmatch.fnmatch(job.label, self._state.faults.get("crash-loop", "")) else ""
 
     def _spawn_with_files(self, job: Job, program: str) -> Child:
         out, error = _open_log(job.plist.get("StandardOutPath")), _open_log(job.plist.get("StandardErrorPath"))

@@ -116,5 +116,20 @@ def give_rules_back(mac: MacDir) -> None:
     _kept(mac).rmdir()
 
 
+def allow_some(mac: MacDir) -> tuple[str, ...]:
+    """A rule that lets only a few programs run without a password; their names. `sudo -n true` says then that all is well."""
+    programs = ("true", "sysctl", "launchctl")
+    _some(mac).write_text("ALL ALL=(ALL) NOPASSWD: /usr/bin/true, /usr/sbin/sysctl, /bin/launchctl\n")
+    return programs
+
+
+def forbid_some(mac: MacDir) -> None:
+    _some(mac).unlink(missing_ok=True)
+
+
+def _some(mac: MacDir) -> Path:
+    return mac.root / RULES / "some-programs"
+
+
 def _kept(mac: MacDir) -> Path:
     return mac.path / "sudoers-taken"

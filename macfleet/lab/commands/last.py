@@ -20,5 +20,8 @@ def last(world: World, call: Call) -> Reply:
 
 def record(state: State, kind: str, at: float) -> None:
     """`kind` reboot or shutdown; a Mac that loses its power records nothing."""
-    row = _ROW.format(f"{kind} time", time.strftime("%a %b %e %H:%M", time.localtime(at)))
-    state.wear.starts = [row, *state.wear.starts][:_MOST]
+    state.wear.starts = [row(kind, at), *state.wear.starts][:_MOST]
+
+
+def row(kind: str, at: float) -> str:
+    return _ROW.format(f"{kind} time", time.strftime("%a %b %e %H:%M", time.localtime(at)))

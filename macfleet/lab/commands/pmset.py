@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from macfleet.lab.factory import FACTORY_PMSET
+from macfleet.lab.strange import power_keys
 from macfleet.lab.world import Call, Reply, World
 
 USAGE = "Usage:  pmset <options>\nSee pmset(1) for details: 'man pmset'\n"
@@ -13,7 +14,7 @@ def pmset(world: World, call: Call) -> Reply:
         case ("-g", "custom"):
             return Reply("AC Power:\n" + _rows(world))
         case ("-g", "cap"):
-            return Reply("Capabilities for AC Power:\n" + "".join(f" {key}\n" for key in world.state.pmset))
+            return Reply("Capabilities for AC Power:\n" + "".join(f" {key}\n" for key in _offered(world)))
         case ("-g",) | ("-g", "live"):
             return Reply("System-wide power settings:\nCurrently in use:\n" + _rows(world))
         case ("-g", "batt" | "ps"):
@@ -42,7 +43,11 @@ def _thresholds(world: World) -> str:
 
 def _rows(world: World) -> str:
     """Apple's own `printf(" %-20s ", key)`: a long key pushes its value to the right."""
-    return "".join(f" {key:<20} {value}\n" for key, value in world.state.pmset.items())
+    return "".join(f" {key:<20} {value}\n" for key, value in _offered(world).items())
+
+
+def _offered(world: World) -> dict[str, int]:
+    return power_keys(world.state, world.state.pmset)
 
 
 def _set(world: World, wanted: dict[str, str], is_root: bool) -> Reply:
@@ -51,6 +56,6 @@ def _set(world: World, wanted: dict[str, str], is_root: bool) -> Reply:
     if not all(value.isdecimal() for value in wanted.values()) or not wanted.keys() <= FACTORY_PMSET.keys():
         return Reply(USAGE, exit_status=1)
     for key, value in wanted.items():
-        if key in world.state.pmset:  # a key this Mac does not have is taken and forgotten
+        if key in _offered(world):  # a key this Mac does not have is taken and forgotten
             world.state.pmset[key] = int(value)
     return Reply()

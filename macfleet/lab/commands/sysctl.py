@@ -6,6 +6,7 @@ import time
 
 from macfleet.core.units import GIB, MIB
 from macfleet.lab.state import Kernel
+from macfleet.lab.strange import sysctls
 from macfleet.lab.world import Call, Reply, World
 
 
@@ -49,7 +50,7 @@ def _values(world: World) -> dict[str, str]:
     booted = world.kernel.booted_at
     since = f"{{ sec = {int(booted)}, usec = {int(booted % 1 * 1e6)} }} {time.asctime(time.localtime(booted))}"
     wear = world.state.wear
-    return {
+    values = {
         "hw.model": world.state.hardware,
         "hw.memsize": str(world.state.memory_bytes),
         "hw.optional.arm64": "1",
@@ -66,3 +67,4 @@ def _values(world: World) -> dict[str, str]:
         "vm.loadavg": "{ 1.21 1.34 1.30 }",
         **{name: str(value) for name, value in world.kernel.sysctls.items()},
     }
+    return sysctls(world.state, values)

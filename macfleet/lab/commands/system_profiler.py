@@ -18,6 +18,8 @@ def system_profiler(world: World, call: Call) -> Reply:
     if "-json" not in call.arguments:
         return failed("system_profiler: a rehearsal Mac answers only with -json")
     if "SPThunderboltDataType" in call.arguments:
+        if world.state.has_fault("intel"):
+            return _print({"SPThunderboltDataType": [_intel_bus(world)]})
         # Buses are listed from the highest number down, as in every recording.
         return _print({"SPThunderboltDataType": [_bus(world, port) for port in reversed(world.state.ports)]})
     if "SPHardwareDataType" in call.arguments:
@@ -43,6 +45,20 @@ def _bus(world: World, port: ThunderboltPort) -> dict[str, Any]:
         "vendor_name_key": "Apple Inc.",
     }
     return {"_items": [_peer(link)], **bus} if link else bus
+
+
+def _intel_bus(world: World) -> dict[str, Any]:
+    """Thunderbolt 3: two ports behind one controller."""
+    receptacles = {
+        f"receptacle_{number}_tag": {
+            "current_speed_key": "Up to 40 Gb/s",
+            "link_status_key": "0x101",
+            "receptacle_id_key": str(number),
+            "receptacle_status_key": "receptacle_no_devices_connected",
+        }
+        for number in (1, 2)
+    }
+    return {"_name": "thunderbolt_bus_0", "device_name_key": "Mac Pro", "domain_uuid_key": world.state.ports[0].domain_uuid, **receptacles}
 
 
 def _peer(link: Link) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from macfleet.lab.world import Call, Reply, World
 
 
 def uname(world: World, call: Call) -> Reply:
-    rows = {"s": "Darwin", "n": f"{world.state.name}.local", "r": "25.5.0", "m": "arm64"}
+    rows = {"s": "Darwin", "n": f"{world.state.name}.local", "r": "25.5.0", "m": "x86_64" if world.state.has_fault("intel") else "arm64"}
     asked = "".join(word.lstrip("-") for word in call.arguments) or "s"
     letters = "snrm" if "a" in asked else [letter for letter in "snrm" if letter in asked]
     return Reply(" ".join(rows[letter] for letter in letters) + "\n")

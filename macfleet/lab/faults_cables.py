@@ -1,0 +1,79 @@
+"""Cables: out, slow, or one too many."""
+
+from __future__ import annotations
+
+from macfleet.core.errors import RequestError
+from macfleet.inventory import hardware
+from macfleet.lab.cables import Cable, Plug, cabling, load_cables, save_cables
+from macfleet.lab.fault import Fault, FaultOptions
+from macfleet.lab.paths import MacDir
+from macfleet.lab.state import load_state
+from macfleet.lab.status import missing_cables
+
+
+def _inject_cable_out(mac: MacDir, options: FaultOptions) -> str:
+    return f"{_edit_cable(mac, options, is_in=False)} is out"
+
+
+def _inject_tb4_cable(mac: MacDir, options: FaultOptions) -> str:
+    return f"{_edit_cable(mac, options, speed_gb_s=40)} is a Thunderbolt 4 cable: 40 Gb/s"
+
+
+def _edit_cable(mac: MacDir, options: FaultOptions, **update: object) -> Cable:
+    chosen = _own_cable(mac, options)
+    edited = chosen.model_copy(update=update)
+    save_cables([edited if cable == chosen else cable for cable in load_cables(mac.lab.cables)], mac.lab.cables)
+    return edited
+
+
+def _own_cable(mac: MacDir, options: FaultOptions) -> Cable:
+    own = [(cable, end) for cable in load_cables(mac.lab.cables) for end in cable.ends if end.mac == mac.name and cable.is_in]
+    chosen = [cable for cable, end in own if options.port in (None, end.receptacle)]
+    if not chosen:
+        where = Plug(mac=mac.name, receptacle=options.port) if options.port else mac.name
+        used = ", ".join(str(end.receptacle) for _, end in own) or "none"
+        raise RequestError(f"there is no cable in {where}", hint=f"{mac.name} has cables in port {used}")
+    return chosen[0]
+
+
+def _heal_cable_out(mac: MacDir) -> None:
+    """Every cable that the fleet is planned with is in at this Mac, also where there never was one."""
+    cables = load_cables(mac.lab.cables)
+    there = [cable.model_copy(update={"is_in": True}) if cable.touches(mac.name) else cable for cable in cables]
+    save_cables([*there, *missing_cables(mac)], mac.lab.cables)
+
+
+def _heal_tb4_cable(mac: MacDir) -> None:
+    cables = load_cables(mac.lab.cables)
+    save_cables([cable.model_copy(update={"speed_gb_s": 80}) if cable.touches(mac.name) else cable for cable in cables], mac.lab.cables)
+
+
+def _inject_two_cables(mac: MacDir, options: FaultOptions) -> str:
+    """A second one beside the first, in the lowest port that is free at each end."""
+    first = _own_cable(mac, options)
+    second = Cable(ends=(_free_port(mac, first.ends[0].mac), _free_port(mac, first.ends[1].mac)))
+    save_cables([*load_cables(mac.lab.cables), second], mac.lab.cables)
+    return f"{second} is a second cable beside {first}"
+
+
+def _free_port(mac: MacDir, name: str) -> Plug:
+    used = {end.receptacle for cable in load_cables(mac.lab.cables) for end in cable.ends if end.mac == name}
+    free = [port.receptacle for port in load_state(mac.lab.mac(name).state).ports if port.receptacle not in used]
+    if not free:
+        raise RequestError(f"{name} has no free Thunderbolt port", hint="`macfleet lab fault cable-out` frees none: its place is kept")
+    return Plug(mac=name, receptacle=min(free))
+
+
+def _heal_two_cables(mac: MacDir) -> None:
+    """What the fleet is not planned with goes out again at this Mac."""
+    kind = hardware.find(load_state(mac.state).hardware)
+    planned = {cable.ends for cable in cabling(kind, [each.name for each in mac.lab.macs()])[1]} if kind else set()
+    cables = load_cables(mac.lab.cables)
+    save_cables([cable for cable in cables if cable.ends in planned or not cable.touches(mac.name)], mac.lab.cables)
+
+
+CABLES: tuple[Fault, ...] = (
+    Fault("tb4-cable", "A cable of the Mac (MAC:PORT) is Thunderbolt 4: 40 Gb/s", _inject_tb4_cable, _heal_tb4_cable),
+    Fault("cable-out", "A cable of the Mac (MAC:PORT) is not plugged in", _inject_cable_out, _heal_cable_out),
+    Fault("two-cables", "A second cable runs beside one of the Mac (MAC:PORT)", _inject_two_cables, _heal_two_cables),
+)
