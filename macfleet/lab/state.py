@@ -45,6 +45,7 @@ class NetworkService(_Kept):
     enabled: bool = True
     address: str | None = None
     mask: str | None = None
+    router: str | None = None
 
 
 class Tailnet(_Kept):
@@ -54,6 +55,7 @@ class Tailnet(_Kept):
     address: str
     ssh: bool = False
     tags: tuple[str, ...] = ()
+    is_stopped: bool = False
 
 
 class Owner(_Kept):

@@ -9,6 +9,15 @@ from ipaddress import IPv4Interface
 from macfleet.core.command import Command, command
 from macfleet.macos.answers import ask, unparsable
 
+# The first line of a script is what an error shows of it.
+_ADD_MEMBER = """# ifconfig addm, where there is the bridge
+now=$(ifconfig "$1" 2>/dev/null) || exit 0
+case $now in *"member: $2 "*) exit 0;; esac
+ifconfig "$1" addm "$2\""""
+_UP = """# ifconfig up, where there is the bridge
+ifconfig "$1" >/dev/null 2>&1 || exit 0
+ifconfig "$1" up"""
+
 
 @dataclass(frozen=True)
 class Interface:
@@ -38,6 +47,15 @@ INTERFACES = ask("interfaces", command("ifconfig", "-a", timeout_s=10), parse_if
 def remove_bridge_member(interface: str, bridge: str = "bridge0") -> Command:
     """Until the next boot; the stored membership is in the preferences that `plutil` reads."""
     return command("ifconfig", bridge, "deletem", interface, sudo=True, timeout_s=10)
+
+
+def add_bridge_member(interface: str, bridge: str) -> Command:
+    """Where there is no such bridge now, the stored membership brings it at the next boot."""
+    return command("sh", "-c", _ADD_MEMBER, "sh", bridge, interface, sudo=True, timeout_s=10)
+
+
+def bridge_up(bridge: str) -> Command:
+    return command("sh", "-c", _UP, "sh", bridge, sudo=True, timeout_s=10)
 
 
 def bridge_down(bridge: str = "bridge0") -> Command:

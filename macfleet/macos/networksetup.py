@@ -10,7 +10,6 @@ from macfleet.core.command import Command, command
 from macfleet.core.fact import Fact
 from macfleet.macos.answers import ask, unparsable
 
-
 # The first line of a script is what an error shows of it.
 _REMOVE = """# networksetup -removenetworkservice
 networksetup -getinfo "$1" >/dev/null 2>&1 || exit 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from macfleet.core.command import Command, command
 from macfleet.core.fact import Fact, Unknown
@@ -38,6 +40,32 @@ BRIDGES: Fact[dict[str, tuple[str, ...]]] = Fact(
     ),
     _understand,
 )
+
+
+def parse_stored_bridges(text: str) -> dict[str, Mapping[str, Any]]:
+    """Bridge → everything that is stored of it, its options too: what a bridge is put back from."""
+    bridges = parse_json_object("plutil -extract", text)
+    for name, bridge in bridges.items():
+        _members(name, bridge)
+    return bridges
+
+
+def stored_members(bridge: Mapping[str, Any]) -> tuple[str, ...]:
+    return _members("the bridge", bridge)
+
+
+def _understand_whole(results: Sequence[Result]) -> dict[str, Mapping[str, Any]] | Unknown:
+    known = _understand(results)
+    return known if isinstance(known, Unknown) else parse_stored_bridges(results[0].stdout) if known else {}
+
+
+STORED_BRIDGES: Fact[dict[str, Mapping[str, Any]]] = Fact("stored-bridges-whole", BRIDGES.commands, _understand_whole)
+
+
+def store_bridge(bridge: str, stored: Mapping[str, Any]) -> Command:
+    """As it was stored before, whether it is there or not."""
+    value = json.dumps(stored, separators=(",", ":"))
+    return command("plutil", "-replace", f"{_BRIDGES}.{bridge}", "-json", value, PREFERENCES, sudo=True, timeout_s=10)
 
 
 def forget_bridge(bridge: str = "bridge0") -> Command:

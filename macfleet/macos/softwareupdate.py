@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from macfleet.core.command import Command, command
 from macfleet.core.fact import Fact, Unknown
 from macfleet.core.result import Result
-from macfleet.macos.answers import unparsable
+from macfleet.macos.answers import ask, unparsable
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,19 @@ def _understand(results: Sequence[Result]) -> tuple[Update, ...] | Unknown:
 UPDATES: Fact[tuple[Update, ...]] = Fact("updates", (command("softwareupdate", "-l", timeout_s=180),), _understand)
 
 
-def schedule_off() -> Command:
-    return command("softwareupdate", "--schedule", "off", sudo=True)
+def parse_schedule(text: str) -> bool:
+    """Whether macOS looks for updates by itself: "Automatic checking for updates is turned on", "Automatic check is off"."""
+    match = re.search(r"\b(on|off)\s*$", text.strip())
+    if match is None:
+        raise unparsable("softwareupdate --schedule", f'"{text.strip()[:80]}" ends in neither on nor off')
+    return match[1] == "on"
+
+
+SCHEDULE = ask("update-schedule", command("softwareupdate", "--schedule", timeout_s=30), parse_schedule)
+
+
+def schedule(is_on: bool) -> Command:
+    return command("softwareupdate", "--schedule", "on" if is_on else "off", sudo=True)
 
 
 def _update(block: str) -> Update:

@@ -9,7 +9,7 @@ from typing import Any
 from macfleet.core.command import Command, command
 from macfleet.core.fact import Fact, Unknown
 from macfleet.core.result import Result
-from macfleet.macos.answers import PROGRAM_MISSING, parse_json_object, unparsable
+from macfleet.macos.answers import PROGRAM_MISSING, ask, parse_json_object, unparsable
 
 _PROGRAM = "tailscale status --json"
 
@@ -69,6 +69,40 @@ def _understand(results: Sequence[Result]) -> Tailscale | Unknown:
 
 
 STATUS: Fact[Tailscale] = Fact("tailscale", (command("tailscale", "status", "--json", timeout_s=15),), _understand)
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What was asked of tailscaled, whether it is connected or not. `hostname` "": the Mac's own name."""
+
+    hostname: str
+    has_ssh: bool
+
+
+def parse_preferences(text: str) -> Preferences:
+    """`tailscale debug prefs`: tailscaled's own record, in the spelling of its source (ipn.Prefs)."""
+    prefs = parse_json_object("tailscale debug prefs", text)
+    hostname, ssh = prefs.get("Hostname", ""), prefs.get("RunSSH")
+    if not isinstance(hostname, str) or not isinstance(ssh, bool):
+        raise unparsable("tailscale debug prefs", "no Hostname or no RunSSH")
+    return Preferences(hostname, ssh)
+
+
+PREFERENCES = ask("tailscale-preferences", command("tailscale", "debug", "prefs", timeout_s=15), parse_preferences)
+
+
+def set_preferences(wanted: Preferences) -> Command:
+    """`tailscale up` with fewer flags than before is refused; `set` changes what it names and nothing else."""
+    options = (f"--hostname={wanted.hostname}", f"--ssh={'true' if wanted.has_ssh else 'false'}")
+    return command("tailscale", "set", *options, "--accept-risk=lose-ssh", sudo=True, timeout_s=30)
+
+
+def logout() -> Command:
+    return command("tailscale", "logout", sudo=True, timeout_s=30)
+
+
+def down() -> Command:
+    return command("tailscale", "down", "--accept-risk=lose-ssh", sudo=True, timeout_s=30)
 
 
 def up(hostname: str, key_file: str, *, ssh: bool = False, tags: Sequence[str] = ()) -> Command:

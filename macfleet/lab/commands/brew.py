@@ -16,17 +16,19 @@ PREFIX = "opt/homebrew"
 TAILSCALE_JOB = "homebrew.mxcl.tailscale"
 
 
-def brew(world: World, call: Call) -> Reply:
+async def brew(world: World, call: Call) -> Reply:
     match call.arguments:
         case ("--prefix",):
             return Reply(f"{world.root / PREFIX}\n")
         case ("services", verb, formula) if call.is_root:
-            return _service(world, verb, formula)
+            return await _service(world, verb, formula)
     if call.is_root:
         return failed("Error: Running Homebrew as root is extremely dangerous and no longer supported.")
     match call.arguments:
         case ("install", *options, formula) if all(option.startswith("-") for option in options):
             return _install(world, formula)
+        case ("uninstall", *options, formula) if all(option.startswith("-") for option in options):
+            return _uninstall(world, formula)
         case ("list", *_):
             return Reply("".join(f"{formula}\n" for formula in sorted(world.state.formulas)))
         case ("services", *_):
@@ -76,12 +78,14 @@ def _install_smartmontools(world: World) -> Reply:
     return Reply(f"==> Fetching smartmontools\n==> Pouring smartmontools\n🍺  {world.root / PREFIX}/Cellar/smartmontools\n")
 
 
-def _service(world: World, verb: str, formula: str) -> Reply:
+async def _service(world: World, verb: str, formula: str) -> Reply:
     if formula != "tailscale" or formula not in world.state.formulas:
         return failed(f"Error: Formula `{formula}` is not installed.")
     path = world.root / "Library/LaunchDaemons" / f"{TAILSCALE_JOB}.plist"
+    if verb == "stop":
+        return await _stop_service(world, formula, path)
     if verb not in ("start", "restart"):
-        return failed(f"Error: a rehearsal Mac's Homebrew can only start services, not {verb} them")
+        return failed(f"Error: a rehearsal Mac's Homebrew can only start and stop services, not {verb} them")
     if TAILSCALE_JOB in world.launchd.jobs:
         return Reply(f"Service `{formula}` already started, use `brew services restart {formula}` to restart.\n")
     program = str(world.root / PREFIX / "opt/tailscale/bin/tailscaled")
@@ -92,6 +96,24 @@ def _service(world: World, verb: str, formula: str) -> Reply:
     if status:
         return failed(f"Error: Failure while executing; `launchctl bootstrap system {path}` exited with {status}.")
     return Reply(f"==> Successfully started `{formula}` (label: {TAILSCALE_JOB})\n")
+
+
+async def _stop_service(world: World, formula: str, path: Path) -> Reply:
+    """Out of launchd and out of LaunchDaemons: it does not come back at the next boot."""
+    if TAILSCALE_JOB not in world.launchd.jobs:
+        return Reply(f"Warning: Service `{formula}` is not started.\n")
+    await world.launchd.bootout(TAILSCALE_JOB)
+    path.unlink(missing_ok=True)
+    return Reply(f"==> Successfully stopped `{formula}` (label: {TAILSCALE_JOB})\n")
+
+
+def _uninstall(world: World, formula: str) -> Reply:
+    if formula not in world.state.formulas:
+        return failed(f"Error: No such keg: {world.root / PREFIX}/Cellar/{formula}")
+    world.state.formulas.remove(formula)
+    for name in ("bin", "opt"):
+        _remove(world.root / PREFIX / name / formula)
+    return Reply(f"Uninstalling {world.root / PREFIX}/Cellar/{formula}...\n")
 
 
 def find_uv() -> str | None:
@@ -106,3 +128,12 @@ def _link(link: Path, target: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(target)
+
+
+def _remove(path: Path) -> None:
+    """Gone, and the directory that was made for it, as Homebrew leaves none that is empty."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    if path.parent.is_dir() and not any(path.parent.iterdir()):
+        path.parent.rmdir()

@@ -39,8 +39,12 @@ def _write(path: Path, domain: str, key: str, typed: list[str], call: Call) -> R
             value: Any = word.lower() in _TRUE
         case ["-int" | "-integer", word] if word.lstrip("-").isdecimal():
             value = int(word)
-        case ["-string", value] | [value] if not value.startswith("-"):
-            pass
+        case ["-float", word]:
+            value = float(word)
+        case ["-string", text]:
+            value = text
+        case [text] if not text.startswith("-"):
+            value = _property_list(text)
         case ["-array", *words]:
             value = words
         case _:
@@ -75,7 +79,18 @@ def _load(path: Path) -> dict[str, Any]:
     return values
 
 
+def _property_list(text: str) -> Any:
+    """A value without a type is a property list, and text that is none stands for itself."""
+    try:
+        return plistlib.loads(f'<plist version="1.0">{text}</plist>'.encode())
+    except Exception:  # plistlib raises whatever its XML parser does
+        return text
+
+
 def _save(path: Path, values: dict[str, Any]) -> None:
+    if not values:  # CoreFoundation destroys the file of a domain in which nothing is left
+        path.unlink(missing_ok=True)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(plistlib.dumps(values))
 

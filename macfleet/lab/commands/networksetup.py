@@ -34,8 +34,8 @@ def networksetup(world: World, call: Call) -> Reply:
             if service:
                 world.state.services.remove(service)
             return Reply() if service else _unknown(name)
-        case "-setmanual", [name, address, mask, *_]:
-            return _set_address(world, name, address, mask)
+        case "-setmanual", [name, address, mask, *router]:
+            return _set_address(world, name, address, mask, next(iter(router), None))
         case "-setdhcp", [name, *_]:
             return _set_address(world, name, None, None)
         case "-setnetworkserviceenabled", [name, "on" | "off" as way]:
@@ -74,7 +74,9 @@ def _info(world: World, service: NetworkService) -> Reply:
     ethernet = next((row[2] for row in hardware_ports(world) if row[1] == service.device), "(null)")
     ipv6 = f"IPv6: Automatic\nIPv6 IP address: none\nIPv6 Router: none\nEthernet Address: {ethernet}\n"
     if service.address:
-        return Reply(f"Manual Configuration\nIP address: {service.address}\nSubnet mask: {service.mask}\nRouter: none\n{ipv6}")
+        return Reply(
+            f"Manual Configuration\nIP address: {service.address}\nSubnet mask: {service.mask}\nRouter: {service.router or 'none'}\n{ipv6}"
+        )
     lease = f"IP address: {address[0]}\nSubnet mask: {address[1]}\nRouter: (null)\n" if address else ""
     return Reply(f"DHCP Configuration\n{lease}Client ID: \n{ipv6}")
 
@@ -92,16 +94,16 @@ def _create(world: World, name: str, hardware_port: str) -> Reply:
     return Reply()
 
 
-def _set_address(world: World, name: str, address: str | None, mask: str | None) -> Reply:
+def _set_address(world: World, name: str, address: str | None, mask: str | None, router: str | None = None) -> Reply:
     service = _service(world, name)
     if service is None:
         return _unknown(name)
     try:
-        for each in (address, mask):
+        for each in (address, mask, router):
             IPv4Address(each or "0.0.0.0")
     except AddressValueError:
         return Reply(f"{address} is not a valid IP address.\n" + _BAD_PARAMETERS, exit_status=4)
-    service.address, service.mask = address, mask
+    service.address, service.mask, service.router = address, mask, router
     return Reply()
 
 

@@ -19,6 +19,8 @@ def plutil(world: World, call: Call) -> Reply:
             return _extract(world.path(file, call.cwd), key, form)
         case ("-remove", key, file):
             return _remove(world, world.path(file, call.cwd), key, call.is_root)
+        case ("-replace", key, "-json", value, file):
+            return _replace(world, world.path(file, call.cwd), key, value, call.is_root)
         case ("-p", file):
             values = _load(world.path(file, call.cwd))
             return Reply(json.dumps(values, indent=2, default=str) + "\n") if not isinstance(values, str) else _fail(values)
@@ -48,21 +50,46 @@ def _extract(file: Path, key: str, form: str) -> Reply:
     return Reply(f"{values}\n") if form == "raw" else Reply(plistlib.dumps(values))
 
 
+def _replace(world: World, file: Path, key: str, text: str, is_root: bool) -> Reply:
+    """What is at the key becomes this value; the last step of the key may be new."""
+    values = _load(file)
+    if isinstance(values, str):
+        return _fail(f"{file}: {values}")
+    if file == world.root / PREFERENCES and not is_root:
+        return _fail(f"{file}: file could not be written to disk (Permission denied)")
+    place, last = _place(values, key)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return _fail(f"{file}: Invalid JSON")
+    if place is None:
+        return _fail(f"{file}: Could not modify plist, error: No value at that key path or invalid key path: {key}")
+    place[last] = value
+    file.write_bytes(plistlib.dumps(values))
+    return Reply()
+
+
 def _remove(world: World, file: Path, key: str, is_root: bool) -> Reply:
     values = _load(file)
     if isinstance(values, str):
         return _fail(f"{file}: {values}")
     if file == world.root / PREFERENCES and not is_root:
         return _fail(f"{file}: file could not be written to disk (Permission denied)")
-    *steps, last = key.split(".")
-    place: Any = values
-    for step in steps:
-        place = place.get(step, {}) if isinstance(place, dict) else {}
-    if last not in place:
+    place, last = _place(values, key)
+    if place is None or last not in place:
         return _fail(f"{file}: Could not remove value, error: No value to remove at key path {key}")
     del place[last]
     file.write_bytes(plistlib.dumps(values))
     return Reply()
+
+
+def _place(values: Any, key: str) -> tuple[dict[str, Any] | None, str]:
+    """The dictionary that the last step of a key path leads into; None where the path ends before."""
+    *steps, last = key.split(".")
+    place = values
+    for step in steps:
+        place = place.get(step) if isinstance(place, dict) else None
+    return place if isinstance(place, dict) else None, last
 
 
 def _load(file: Path) -> Any:

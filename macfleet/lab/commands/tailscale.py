@@ -27,11 +27,20 @@ def tailscale(world: World, call: Call) -> Reply:
             return (
                 Reply(f"{world.state.tailnet.address}  {world.state.tailnet.hostname}\n") if world.state.tailnet else failed("Logged out.")
             )
+        case ("debug", "prefs"):
+            return Reply(json.dumps(_preferences(world.state.tailnet), indent="\t") + "\n")
+        case ("up" | "set" | "down" | "logout", *_) if not call.is_root:
+            return failed("Access denied: prefs write access denied\n\nUse 'sudo tailscale …'.")
         case ("up", *options):
             return _up(world, options, call)
+        case ("set", *options) if world.state.tailnet:
+            return _set(world.state.tailnet, options)
+        case ("down", *_) if world.state.tailnet:
+            world.state.tailnet.is_stopped = True
+            return Reply()
         case ("ip", *_) if world.state.tailnet:
             return Reply(f"{world.state.tailnet.address}\n")
-        case ("logout",) if call.is_root:
+        case ("logout",):
             world.state.tailnet = None
             return Reply()
     return failed(f"tailscale: a rehearsal Mac knows no `tailscale {' '.join(call.arguments)}`")
@@ -55,12 +64,12 @@ def _status(world: World) -> dict[str, object]:
         "OS": "macOS",
         "TailscaleIPs": [tailnet.address],
         "Tags": list(tailnet.tags),
-        "Online": True,
+        "Online": not tailnet.is_stopped,
     }
     return {
         "Version": VERSION,
         "TUN": True,
-        "BackendState": "Running",
+        "BackendState": "Stopped" if tailnet.is_stopped else "Running",
         "AuthURL": "",
         "TailscaleIPs": [tailnet.address],
         "Self": own,
@@ -72,9 +81,7 @@ def _status(world: World) -> dict[str, object]:
 
 
 def _up(world: World, options: list[str], call: Call) -> Reply:
-    if not call.is_root:
-        return failed("Access denied: checkprefs access denied\n\nUse 'sudo tailscale up'.")
-    given = dict(option.lstrip("-").partition("=")[::2] for option in options)
+    given = _given(options)
     key = given.get("auth-key", given.get("authkey", ""))
     if key.startswith("file:"):
         try:
@@ -91,3 +98,32 @@ def _up(world: World, options: list[str], call: Call) -> Reply:
         tags=tuple(tag for tag in given.get("advertise-tags", "").split(",") if tag),
     )
     return Reply()
+
+
+def _set(tailnet: Tailnet, options: list[str]) -> Reply:
+    given = _given(options)
+    if unknown := given.keys() - {"hostname", "ssh", "accept-risk"}:
+        return failed(f"flag provided but not defined: -{min(unknown)}")
+    if "hostname" in given:
+        tailnet.hostname = given["hostname"]
+    if "ssh" in given:
+        tailnet.ssh = given["ssh"] in ("", "true")
+    return Reply()
+
+
+def _preferences(tailnet: Tailnet | None) -> dict[str, object]:
+    """The names of tailscaled's own record, ipn.Prefs."""
+    return {
+        "ControlURL": "https://controlplane.tailscale.com",
+        "RouteAll": False,
+        "CorpDNS": True,
+        "RunSSH": tailnet is not None and tailnet.ssh,
+        "WantRunning": tailnet is not None and not tailnet.is_stopped,
+        "LoggedOut": tailnet is None,
+        "Hostname": tailnet.hostname if tailnet else "",
+        "AdvertiseTags": list(tailnet.tags) if tailnet else None,
+    }
+
+
+def _given(options: list[str]) -> dict[str, str]:
+    return dict(option.lstrip("-").partition("=")[::2] for option in options)
