@@ -7,6 +7,7 @@ from macfleet.modules.directory import Directory
 from macfleet.modules.file import File
 from macfleet.modules.homebrew import Homebrew
 from macfleet.modules.launchd import Launchd
+from macfleet.modules.network_service import NetworkServiceModule
 from macfleet.modules.pmset import Pmset
 from macfleet.modules.runtime import RuntimeModule
 from macfleet.modules.software_update_policy import SoftwareUpdatePolicy
@@ -21,6 +22,7 @@ MODULES: tuple[Module[Any], ...] = (
     File(),
     Homebrew(),
     Launchd(),
+    NetworkServiceModule(),
     Pmset(),
     RuntimeModule(),
     SoftwareUpdatePolicy(),

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import Field
+
 from macfleet.core.change import Diff
-from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.fact import Fact, Facts
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
-from macfleet.macos.files import file_state
 from macfleet.modules.base import Surroundings
-from macfleet.modules.files import LOGIN, AbsolutePath, Mode, Owner, file_change, owner_of
+from macfleet.modules.files import AbsolutePath, Mode, Owner, Wanted
 
 
 class FileArgs(Strict):
-    path: AbsolutePath
-    content: str
-    mode: Mode = "644"
-    owner: Owner = "root:wheel"
+    path: AbsolutePath = Field(description="Where it stands; directories above it are made if need be")
+    content: str = Field(description="The whole text")
+    mode: Mode = Field("644", description="Who may read and write it; a difference in a file that not everybody may read is not shown")
+    owner: Owner = Field("root:wheel", description="User and group, or `login` for whoever macfleet logs in as")
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.path, self.mode, self.owner)
 
 
 class File:
@@ -33,11 +38,8 @@ file:
 """
 
     def facts(self, args: FileArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (LOGIN, file_state(args.path))
+        return args.wanted.facts
 
     def diff(self, args: FileArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
-        login, have = facts[LOGIN], facts[file_state(args.path)]
-        if isinstance(login, Unknown) or isinstance(have, Unknown):
-            return [item for item in (login, have) if isinstance(item, Unknown)]
-        change = file_change(mac, args.path, args.content.encode(), args.mode, owner_of(args.owner, login), have)
-        return (change,) if change else ()
+        found = args.wanted.difference(mac, facts, args.content.encode())
+        return () if found is None else (found,)

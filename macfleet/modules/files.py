@@ -1,20 +1,32 @@
-"""What the modules that write files share: whose they are, are they as wanted, and the commands that make them so."""
+"""What the modules that write files share: is a file as wanted, the commands that make it so, and those that take it back."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from posixpath import dirname
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from macfleet.core.change import Change
-from macfleet.core.command import command
-from macfleet.core.fact import Fact, Unknown
+from macfleet.core.change import Change, Difference
+from macfleet.core.command import Command, command
+from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.result import Result
 from macfleet.inventory.mac import Mac
-from macfleet.macos.files import FileState, write_file
+from macfleet.macos.files import (
+    FileState,
+    absent_directories,
+    file_state,
+    keep_copy,
+    put_back,
+    remove_file,
+    remove_if_empty,
+    text_to_compare,
+    write_file,
+)
+from macfleet.modules.detail import text_diff
 
 
 def _mode(text: str) -> str:
@@ -56,16 +68,77 @@ def owner_of(owner: str, login: str) -> str:
     return login if owner == "login" else owner
 
 
-def file_change(mac: Mac, path: str, content: bytes, mode: str, owner: str, have: FileState | None) -> Change | None:
-    """None when the file agrees in content, mode and owner; else it is written anew as a whole."""
-    differs = file_differs(content, mode, owner, have)
-    if not differs:
-        return None
-    commands = (
-        command("mkdir", "-p", dirname(path), sudo=True, timeout_s=10),
-        *write_file(path, content, mode=int(mode, 8), owner=owner, sudo=True),
-    )
-    return Change(f"file {mac.paths.shown(path)}", differs, f"{len(content)} bytes, {mode} {owner}", commands)
+@dataclass(frozen=True)
+class Wanted:
+    """A file as it should be; `owner` like "root:wheel" or "login"."""
+
+    path: str
+    mode: str
+    owner: str
+
+    @property
+    def state(self) -> Fact[FileState | None]:
+        # What not everybody may read has no digest for whoever logs in: it would differ for ever.
+        return file_state(self.path, sudo=not int(self.mode, 8) & 0o004)
+
+    @property
+    def facts(self) -> tuple[Fact[Any], ...]:
+        return (LOGIN, self.state, text_to_compare(self.path), absent_directories((self.path,)))
+
+    def difference(self, mac: Mac, facts: Facts, content: bytes) -> Difference | None:
+        """None when the file agrees in content, mode and owner; else it is written anew as a whole."""
+        login, have = facts[LOGIN], facts[self.state]
+        if isinstance(login, Unknown):
+            return login
+        if isinstance(have, Unknown):
+            return have
+        if have is not None and have.is_directory:
+            return Unknown(f"{mac.paths.shown(self.path)} is a directory, and a file is wanted there: move it away")
+        absent, text = facts[absent_directories((self.path,))], facts[text_to_compare(self.path)]
+        owner = owner_of(self.owner, login)
+        differs = file_differs(content, self.mode, owner, have)
+        if not differs:
+            return None
+        return Change(
+            f"file {mac.paths.shown(self.path)}",
+            differs,
+            f"{len(content)} bytes, {self.mode} {owner}",
+            (*keep(mac, self.path, have), *self._write(content, owner)),
+            undo=(*undo_file(mac, self.path, have), *undo_directories(absent)),
+            detail=shown_difference(mac, self.path, self.mode, content, have, text),
+        )
+
+    def _write(self, content: bytes, owner: str) -> tuple[Command, ...]:
+        make = command("mkdir", "-p", dirname(self.path), sudo=True, timeout_s=10)
+        return (make, *write_file(self.path, content, mode=int(self.mode, 8), owner=owner, sudo=True))
+
+
+def keep(mac: Mac, path: str, have: FileState | None) -> tuple[Command, ...]:
+    """Keep what is there before it is changed or removed; nothing to do where nothing is."""
+    return keep_copy(path, _kept(mac, path, have)) if have else ()
+
+
+def undo_file(mac: Mac, path: str, have: FileState | None) -> tuple[Command, ...]:
+    """Put back what was there, or nothing where nothing was."""
+    if have is None:
+        return remove_file(path, sudo=True)
+    return put_back(path, _kept(mac, path, have), f"{have.owner}:{have.group}")
+
+
+def undo_directories(absent: tuple[str, ...] | Unknown) -> tuple[Command, ...]:
+    """Remove the directories that had to be made, the innermost first, as far as nothing else lies in them."""
+    return () if isinstance(absent, Unknown) else tuple(remove_if_empty(path) for path in reversed(absent))
+
+
+def shown_difference(mac: Mac, path: str, mode: str, content: bytes, have: FileState | None, text: str | Unknown | None) -> str:
+    """The lines that change. What not everybody on the Mac may read is not shown, neither the old nor the new."""
+    is_for_everybody = int(mode, 8) & 0o004 and (have is None or have.is_for_everybody)
+    if not is_for_everybody or isinstance(text, Unknown) or (text is None and have is not None):
+        return ""
+    try:
+        return text_diff(mac.paths.shown(path), text, content.decode())
+    except UnicodeDecodeError:
+        return ""
 
 
 def file_differs(content: bytes, mode: str, owner: str, have: FileState | None) -> str:
@@ -79,3 +152,9 @@ def file_differs(content: bytes, mode: str, owner: str, have: FileState | None) 
 def mode_and_owner_differ(mode: str, owner: str, have: FileState) -> list[str]:
     differs = [f"mode {have.mode:o}"] if have.mode != int(mode, 8) else []
     return differs + ([f"owner {have.owner}:{have.group}"] if f"{have.owner}:{have.group}" != owner else [])
+
+
+def _kept(mac: Mac, path: str, have: FileState | None) -> str:
+    """Named by path and content: two files with one text may have two owners, and one file may be changed twice."""
+    name = hashlib.sha256(f"{path}\0{have.sha256 if have else ''}".encode()).hexdigest()
+    return f"{mac.paths.state}/before/{name}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
 
 from macfleet.core.change import Change, Diff
 from macfleet.core.command import Command, command
@@ -15,17 +17,21 @@ from macfleet.macos.files import FileState, file_state
 from macfleet.macos.id import USER
 from macfleet.modules.base import Surroundings
 
+Formula = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9@+._/-]*$")]
+
 
 class HomebrewArgs(Strict):
-    formulae: tuple[str, ...]
+    formulae: tuple[Formula, ...] = Field(description="Their names, as `brew install` takes them")
 
 
 def formula_state(mac: Mac, formula: str) -> Fact[FileState | None]:
     """Homebrew keeps a link `opt/FORMULA` for whatever is installed; `brew list` says the same, a second later."""
-    return file_state(f"{_prefix(mac)}/opt/{formula}")
+    return file_state(f"{_prefix(mac)}/opt/{formula.rpartition('/')[2]}")
 
 
 class Homebrew:
+    """Installs what is missing; never upgrades what is there."""
+
     name = "homebrew"
     Args = HomebrewArgs
     looks_around: tuple[Fact[Any], ...] = ()
@@ -45,15 +51,17 @@ class Homebrew:
             return (Unknown(f"Homebrew is not installed, and {' and '.join(missing)} would come from it: see https://brew.sh"),)
         owner, user = facts[file_state(_prefix(mac))], facts[USER]
         as_owner = owner.owner if isinstance(owner, FileState) and owner.owner not in (user, "root") else None
-        return [Change(f"homebrew {formula}", "absent", "installed", (_install(formula, as_owner),)) for formula in missing]
+        return [_change(formula, as_owner) for formula in missing]
 
 
 def _prefix(mac: Mac) -> str:
     return mac.paths.at("/opt/homebrew")
 
 
-def _install(formula: str, owner: str | None) -> Command:
-    install = brew.install(formula)
-    if owner is None:
-        return install
-    return command("sudo", "-n", "-H", "-u", owner, *install.argv, timeout_s=install.timeout_s)
+def _change(formula: str, owner: str | None) -> Change:
+    do, undo = _as(owner, brew.install(formula)), _as(owner, brew.uninstall(formula))
+    return Change(f"homebrew {formula}", "absent", "installed", (do,), undo=(undo,))
+
+
+def _as(owner: str | None, do: Command) -> Command:
+    return do if owner is None else command("sudo", "-n", "-H", "-u", owner, *do.argv, timeout_s=do.timeout_s)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from macfleet.core.change import Change, Diff
+from pydantic import Field
+
+from macfleet.core.change import Change, Diff, Difference
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
-from macfleet.macos.defaults import INSTALLS_ALONE, SOFTWARE_UPDATE, SOFTWARE_UPDATE_DOMAIN, write_bool
+from macfleet.macos.defaults import INSTALLS_ALONE, SOFTWARE_UPDATE_DOMAIN, domain, put_back, software_update, write_bool
+from macfleet.macos.softwareupdate import SCHEDULE, schedule
 from macfleet.modules.base import Surroundings
+
+_PREFERENCES = domain(SOFTWARE_UPDATE_DOMAIN)
 
 
 class SoftwareUpdatePolicyArgs(Strict):
-    automatic: bool
+    automatic: bool = Field(description="Whether macOS may download and install itself; security data is left alone")
+    search: bool | None = Field(None, description="Whether it may look for updates by itself; left alone if not given")
 
 
 class SoftwareUpdatePolicy:
@@ -26,15 +32,31 @@ class SoftwareUpdatePolicy:
     example = "software_update_policy: {automatic: false}"
 
     def facts(self, args: SoftwareUpdatePolicyArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (SOFTWARE_UPDATE,)
+        return (_PREFERENCES,) if args.search is None else (_PREFERENCES, SCHEDULE)
 
     def diff(self, args: SoftwareUpdatePolicyArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
-        have = facts[SOFTWARE_UPDATE]
-        if isinstance(have, Unknown):
-            return (have,)
-        return [_change(key, args.automatic) for key in INSTALLS_ALONE if have.is_on(key) != args.automatic]
+        preferences = facts[_PREFERENCES]
+        if isinstance(preferences, Unknown):
+            return (preferences,)
+        return [*_switches(args.automatic, preferences), *(_search(args.search, facts) if args.search is not None else ())]
 
 
-def _change(key: str, automatic: bool) -> Change:
-    before, after = ("off", "on") if automatic else ("on", "off")
-    return Change(f"software update {key}", before, after, (write_bool(SOFTWARE_UPDATE_DOMAIN, key, automatic),))
+def _switches(automatic: bool, preferences: Mapping[str, Any]) -> Iterator[Change]:
+    have = software_update(preferences)
+    for key in INSTALLS_ALONE:
+        if have.is_on(key) != automatic:
+            undo = put_back(SOFTWARE_UPDATE_DOMAIN, key, preferences)
+            do = write_bool(SOFTWARE_UPDATE_DOMAIN, key, automatic)
+            yield Change(f"software update {key}", _word(not automatic), _word(automatic), (do,), undo=(undo,))
+
+
+def _search(wanted: bool, facts: Facts) -> Iterator[Difference]:
+    have = facts[SCHEDULE]
+    if isinstance(have, Unknown):
+        yield have
+    elif have != wanted:
+        yield Change("software update search", _word(have), _word(wanted), (schedule(wanted),), undo=(schedule(have),))
+
+
+def _word(is_on: bool) -> str:
+    return "on" if is_on else "off"

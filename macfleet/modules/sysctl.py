@@ -1,25 +1,36 @@
-"""`sysctl`: a kernel setting, now. macOS forgets it at the next boot, so a LaunchDaemon sets it again: see provision.yaml."""
+"""`sysctl`: a kernel setting, now and, if wanted, from every boot on: macOS forgets it, so a LaunchDaemon sets it again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
-from macfleet.core.change import Change, Diff, Unsupported
-from macfleet.core.command import command
+from pydantic import Field, StringConstraints
+
+from macfleet.core.change import Change, Diff, Difference, Unsupported
+from macfleet.core.command import Command, command
 from macfleet.core.errors import RequestError
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.result import Result
+from macfleet.core.template import render
 from macfleet.core.units import MIB, format_size
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
 from macfleet.macos.sysctl import parse_sysctl
 from macfleet.modules.base import Surroundings
+from macfleet.modules.job import WantedJob
+
+_TEMPLATE = "sysctl.plist.j2"
+SysctlName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$")]
 
 
 class SysctlArgs(Strict):
-    name: str
-    value: int
+    name: SysctlName = Field(description="Its name, like iogpu.wired_limit_mb")
+    value: int = Field(description="The number it shall have")
+    at_boot: bool = Field(False, description="Also at every boot, by a LaunchDaemon dev.macfleet.sysctl.NAME; `false` looks at no daemon")
+
+    def job(self, mac: Mac) -> WantedJob:
+        return WantedJob(mac, f"dev.macfleet.sysctl.{self.name}")
 
 
 def setting(name: str) -> Fact[str | Unsupported]:
@@ -42,20 +53,33 @@ class Sysctl:
 sysctl:
   name: iogpu.wired_limit_mb
   value: 28672
+  at_boot: true
 """
 
     def facts(self, args: SysctlArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (setting(args.name),)
+        return (setting(args.name), *(args.job(mac).facts if args.at_boot else ()))
 
     def diff(self, args: SysctlArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         _refuse_too_large(args, mac)
         have = facts[setting(args.name)]
         if isinstance(have, Unknown | Unsupported):
             return (have,)
-        if have == str(args.value):
-            return ()
-        set_it = command("sysctl", f"{args.name}={args.value}", sudo=True, timeout_s=10)
-        return (Change(f"sysctl {args.name}", have, str(args.value), (set_it,)),)
+        return [*_now(args, have), *(_at_boot(args, mac, facts, around) if args.at_boot else ())]
+
+
+def _now(args: SysctlArgs, have: str) -> Iterator[Change]:
+    if have != str(args.value):
+        yield Change(f"sysctl {args.name}", have, str(args.value), (_set(args.name, str(args.value)),), undo=(_set(args.name, have),))
+
+
+def _set(name: str, value: str) -> Command:
+    return command("sysctl", f"{name}={value}", sudo=True, timeout_s=10)
+
+
+def _at_boot(args: SysctlArgs, mac: Mac, facts: Facts, around: Surroundings) -> Sequence[Difference]:
+    job = args.job(mac)
+    values = {"name": args.name, "value": args.value, "label": job.label, "paths": mac.paths}
+    return job.difference(facts, render(_TEMPLATE, around.templates, values).encode())
 
 
 def _refuse_too_large(args: SysctlArgs, mac: Mac) -> None:

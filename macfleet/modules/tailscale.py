@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from macfleet.core.change import Change, Diff
+from pydantic import Field
+
+from macfleet.core.change import Change, Diff, Difference, Unsupported
 from macfleet.core.command import Command
 from macfleet.core.errors import RequestError
 from macfleet.core.fact import Fact, Facts, Unknown
@@ -14,7 +16,7 @@ from macfleet.core.secret import Secret
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import SecretSource, Strict
 from macfleet.macos import brew
-from macfleet.macos.tailscale import STATUS, Tailscale, up
+from macfleet.macos.tailscale import PREFERENCES, STATUS, Preferences, Tailscale, down, logout, set_preferences, up
 from macfleet.modules.base import Surroundings
 
 # The key lies in a file only root can read, for as long as `tailscale up` runs, however it ends.
@@ -25,13 +27,15 @@ cat > "$0" && "$@\""""
 
 
 class TailscaleArgs(Strict):
-    hostname: str
-    auth_key: SecretSource | None = None
-    tags: tuple[str, ...] = ()
-    ssh: bool = False
+    hostname: str = Field(description="The Mac's name in the tailnet")
+    auth_key: SecretSource | None = Field(None, description="Logs a new Mac in; read only when one has to")
+    tags: tuple[str, ...] = Field((), description="Tags it asks for when it logs in, like tag:fleet")
+    ssh: bool = Field(False, description="Tailscale's own SSH server")
 
 
 class TailscaleModule:
+    """Joins with the key in a file of root's that is gone afterwards. What drifts on a Mac that has joined is set again."""
+
     name = "tailscale"
     Args = TailscaleArgs
     looks_around: tuple[Fact[Any], ...] = ()
@@ -42,22 +46,49 @@ tailscale:
 """
 
     def facts(self, args: TailscaleArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (STATUS,)
+        return (STATUS, PREFERENCES)
 
     def diff(self, args: TailscaleArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         have = facts[STATUS]
         if isinstance(have, Unknown):
             return (have,)
+        if have.is_running and not have.is_expired:
+            return [*_drift(args, facts), *_tags(args, have)]
         changes = []
         if have.backend_state in ("NotInstalled", "NoDaemon"):
-            changes.append(Change("tailscale daemon", have.backend_state, "started", (brew.start_service("tailscale"),)))
-        if not have.is_running or have.is_expired:
-            changes.append(Change("tailscale", _state(have), "Running", (_join(args, mac, around),)))
-        return changes
+            start, stop = brew.start_service("tailscale"), brew.stop_service("tailscale")
+            changes.append(Change("tailscale daemon", have.backend_state, "started", (start,), undo=(stop,)))
+        return [*changes, Change("tailscale", _state(have), "Running", (_join(args, mac, around),), undo=_undo(have))]
+
+
+def _drift(args: TailscaleArgs, facts: Facts) -> Iterator[Difference]:
+    have, want = facts[PREFERENCES], Preferences(args.hostname, args.ssh)
+    if isinstance(have, Unknown):
+        yield have
+    elif have != want:
+        yield Change("tailscale settings", _spelt(have), _spelt(want), (set_preferences(want),), undo=(set_preferences(have),))
+
+
+def _tags(args: TailscaleArgs, have: Tailscale) -> Iterator[Difference]:
+    """Whoever gives tags to a Mac that has joined is the tailnet's administrator: no key can."""
+    if args.tags and set(args.tags) != set(have.tags):
+        has = ", ".join(have.tags) or "no tags"
+        yield Unsupported(f"tailscale: {has} instead of {', '.join(args.tags)}: change that in the admin console, or log it out and in")
+
+
+def _spelt(preferences: Preferences) -> str:
+    return f"{preferences.hostname or 'its own name'}, {'with' if preferences.has_ssh else 'without'} ssh"
 
 
 def _state(have: Tailscale) -> str:
     return "key expired" if have.is_running else have.backend_state
+
+
+def _undo(have: Tailscale) -> tuple[Command, ...]:
+    """Who had logged in stays logged in: an expired key does not come back, and a Mac that had stopped stops."""
+    if have.is_running or have.is_expired:
+        return ()
+    return (down(),) if have.backend_state in ("Stopped", "Starting") else (logout(),)
 
 
 def _join(args: TailscaleArgs, mac: Mac, around: Surroundings) -> Command:

@@ -12,17 +12,20 @@ from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.template import render
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
-from macfleet.macos.files import file_state
 from macfleet.modules.base import Surroundings
-from macfleet.modules.files import LOGIN, AbsolutePath, Mode, Owner, file_change, owner_of
+from macfleet.modules.files import LOGIN, AbsolutePath, Mode, Owner, Wanted
 
 
 class TemplateArgs(Strict):
-    template: str
-    path: AbsolutePath
-    mode: Mode = "644"
-    owner: Owner = "root:wheel"
-    vars: dict[str, Any] = Field({})
+    template: str = Field(description="The name of the template, like newsyslog.conf.j2")
+    path: AbsolutePath = Field(description="Where the file stands; directories above it are made if need be")
+    mode: Mode = Field("644", description="Who may read and write it")
+    owner: Owner = Field("root:wheel", description="User and group, or `login` for whoever macfleet logs in as")
+    vars: dict[str, Any] = Field({}, description="Names for the template beside `mac`, `settings`, `paths` and `login`")
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.path, self.mode, self.owner)
 
 
 def template_values(mac: Mac, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,12 +44,12 @@ template:
 """
 
     def facts(self, args: TemplateArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (LOGIN, file_state(args.path))
+        return args.wanted.facts
 
     def diff(self, args: TemplateArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
-        login, have = facts[LOGIN], facts[file_state(args.path)]
-        if isinstance(login, Unknown) or isinstance(have, Unknown):
-            return [item for item in (login, have) if isinstance(item, Unknown)]
+        login = facts[LOGIN]
+        if isinstance(login, Unknown):
+            return (login,)
         content = render(args.template, around.templates, {**template_values(mac, args.vars), "login": login}).encode()
-        change = file_change(mac, args.path, content, args.mode, owner_of(args.owner, login), have)
-        return (change,) if change else ()
+        found = args.wanted.difference(mac, facts, content)
+        return () if found is None else (found,)

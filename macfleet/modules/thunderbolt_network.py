@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
+from pydantic import Field, field_validator
+
 from macfleet.core.change import Change, Diff, Difference, Unsupported
 from macfleet.core.command import Command
 from macfleet.core.fact import Fact, Facts, Unknown
@@ -24,12 +26,18 @@ from macfleet.modules.base import Surroundings
 
 _BRIDGE_SERVICE = "Thunderbolt Bridge"
 _MOST_PORTS = 8
+_HOMES = IPv4Network("192.168.0.0/24")
 
 
 class ThunderboltNetworkArgs(Strict):
-    """Each cable gets a /30 of `network`. Not 192.168.0.0/24: that is what home networks and mlx.distributed_config use."""
+    network: IPv4Network = Field(description="Each cable gets a /30 of it; no network of 192.168.0.0/24, which homes and mlx use")
 
-    network: IPv4Network
+    @field_validator("network")
+    @classmethod
+    def _is_nobodys_home(cls, network: IPv4Network) -> IPv4Network:
+        if network.overlaps(_HOMES):
+            raise ValueError(f"{network} has addresses of {_HOMES}, which home networks and mlx.distributed_config use; take 10.55.0.0/16")
+        return network
 
 
 def service_name(receptacle: int) -> str:
@@ -59,7 +67,7 @@ _NEEDED: tuple[Fact[Any], ...] = (
     networksetup.HARDWARE_PORTS,
     networksetup.SERVICES,
     ifconfig.INTERFACES,
-    plutil.BRIDGES,
+    plutil.STORED_BRIDGES,
 )
 
 
@@ -78,15 +86,28 @@ def _bridges(facts: Facts) -> Iterator[Change]:
     """The service first, while macOS still knows the bridge; then the kernel's members, then the stored ones."""
     devices = set(thunderbolt_interfaces(_known(facts[networksetup.HARDWARE_PORTS])).values())
     if _is_enabled(_known(facts[networksetup.SERVICES]), _BRIDGE_SERVICE):
-        yield Change(f'network service "{_BRIDGE_SERVICE}"', "on", "off", (networksetup.set_service_enabled(_BRIDGE_SERVICE, False),))
+        yield _switched_off(_BRIDGE_SERVICE, "on")
     for interface in _known(facts[ifconfig.INTERFACES]):
         members = [member for member in interface.members if member in devices]
         if members and not _is_sharing(interface.name):
-            remove = tuple(ifconfig.remove_bridge_member(member, interface.name) for member in members)
-            yield Change(f"{interface.name} members", " ".join(members), "none", (*remove, ifconfig.bridge_down(interface.name)))
-    for bridge, stored in _known(facts[plutil.BRIDGES]).items():
-        if devices & set(stored) and not _is_sharing(bridge):
-            yield Change(f"{bridge} in the stored preferences", " ".join(stored), "absent", (plutil.forget_bridge(bridge),))
+            yield _emptied(interface, members)
+    for bridge, stored in _known(facts[plutil.STORED_BRIDGES]).items():
+        kept = plutil.stored_members(stored)
+        if devices & set(kept) and not _is_sharing(bridge):
+            do, undo = plutil.forget_bridge(bridge), plutil.store_bridge(bridge, stored)
+            yield Change(f"{bridge} in the stored preferences", " ".join(kept), "absent", (do,), undo=(undo,))
+
+
+def _switched_off(service: str, before: str) -> Change:
+    off, on = networksetup.set_service_enabled(service, False), networksetup.set_service_enabled(service, True)
+    return Change(f'network service "{service}"', before, "off", (off,), undo=(on,))
+
+
+def _emptied(bridge: ifconfig.Interface, members: Sequence[str]) -> Change:
+    remove = (ifconfig.remove_bridge_member(member, bridge.name) for member in members)
+    undo = (ifconfig.add_bridge_member(member, bridge.name) for member in members)
+    up = (ifconfig.bridge_up(bridge.name),) if bridge.is_up else ()
+    return Change(f"{bridge.name} members", " ".join(members), "none", (*remove, ifconfig.bridge_down(bridge.name)), undo=(*undo, *up))
 
 
 def _cables(mac: Mac, network: IPv4Network, cabling: Cabling, facts: Facts) -> Iterator[Difference]:
@@ -123,8 +144,7 @@ def _stale(mac: Mac, given: Mapping[End, tuple[str, str, str]], facts: Facts) ->
             continue
         info = facts[networksetup.service_info(service)]
         if not isinstance(info, Unknown) and info.ip is not None and wanted.get(info.ip, receptacle) != receptacle:
-            give_up = networksetup.set_service_enabled(service, False)
-            yield Change(f'network service "{service}"', f"has {info.ip} of Thunderbolt {wanted[info.ip]}", "off", (give_up,))
+            yield _switched_off(service, f"has {info.ip} of Thunderbolt {wanted[info.ip]}")
 
 
 def _address(end: End, port: HardwarePort, ip: str, mask: str, facts: Facts) -> Change | None:
@@ -136,7 +156,17 @@ def _address(end: End, port: HardwarePort, ip: str, mask: str, facts: Facts) -> 
         return None
     create: tuple[Command, ...] = () if exists else (networksetup.create_service(service, port.name),)
     commands = (*create, networksetup.set_manual(service, ip, mask), networksetup.set_service_enabled(service, True))
-    return Change(f"{end} ({port.device})", before, f"{ip}/{prefix}", commands)
+    return Change(f"{end} ({port.device})", before, f"{ip}/{prefix}", commands, undo=_undo(service, exists, facts))
+
+
+def _undo(service: str, exists: bool, facts: Facts) -> tuple[Command, ...]:
+    """A service of ours goes; one that was there gets back its address, and its switch."""
+    if not exists:
+        return (networksetup.remove_service(service),)
+    info = facts[networksetup.service_info(service)]
+    back = () if isinstance(info, Unknown) else networksetup.set_as(service, info)
+    off = () if _is_enabled(_known(facts[networksetup.SERVICES]), service) else (networksetup.set_service_enabled(service, False),)
+    return (*back, *off)
 
 
 def _before(service: str, device: str, want: str, exists: bool, facts: Facts) -> str | None:

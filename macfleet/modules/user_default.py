@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from macfleet.core.change import Change, Diff
-from macfleet.core.command import command
 from macfleet.core.fact import Fact, Facts, Unknown
-from macfleet.core.result import Result
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
-from macfleet.macos.answers import PROGRAM_MISSING
-from macfleet.macos.plist import parse_plist
+from macfleet.macos.defaults import delete, domain, put_back, write
 from macfleet.modules.base import Surroundings
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class UserDefaultArgs(Strict):
-    """`domain` like com.apple.dock (the user's) or /Library/Preferences/X (the Mac's, written as root)."""
+    domain: str = Field(description="Like com.apple.dock (the user's) or /Library/Preferences/X (the Mac's, written as root)")
+    key: str = Field(description="The key in it")
+    type: Literal["bool", "int", "float", "string"] = Field("string", description="The type it shall have; another type differs")
+    value: str | bool | int | float | None = Field(None, description="The value; not for `absent`")
+    state: Literal["present", "absent"] = Field("present", description="`absent`: the key is not set, and macOS uses its own default")
 
-    domain: str
-    key: str
-    type: Literal["bool", "int", "float", "string"]
-    value: str | bool | int | float
+    @model_validator(mode="after")
+    def _has_a_value_of_its_type(self) -> Self:
+        if (self.value is None) != (self.state == "absent"):
+            raise ValueError("a key that is absent has no value" if self.value is not None else 'it needs a "value"')
+        if self.state == "present":
+            self.wanted()
+        return self
 
     def wanted(self) -> bool | int | float | str:
         text = str(self.value)
         match self.type:
             case "bool":
-                return text.lower() in ("true", "yes", "on", "1")
+                if text.lower() not in (*_TRUE, *_FALSE):
+                    raise ValueError(f'"{text}" is neither true nor false')
+                return text.lower() in _TRUE
             case "int":
                 return int(text)
             case "float":
                 return float(text)
         return text
-
-
-def domain(name: str) -> Fact[Mapping[str, Any]]:
-    """Everything in a preferences domain; empty when nobody wrote to it yet."""
-
-    def understand(results: Sequence[Result]) -> Mapping[str, Any] | Unknown:
-        if results[0].ok:
-            return parse_plist("defaults export", results[0].stdout)
-        return Unknown(results[0].failure()) if results[0].exit_status in (PROGRAM_MISSING, None) else {}
-
-    return Fact(f"defaults {name}", (command("defaults", "export", name, "-", timeout_s=10),), understand)
 
 
 class UserDefault:
@@ -66,12 +65,14 @@ user_default:
         values = facts[domain(args.domain)]
         if isinstance(values, Unknown):
             return (values,)
-        have, want = values.get(args.key), args.wanted()
-        if have == want and type(have) is type(want):
+        what, undo = f"defaults {args.domain} {args.key}", (put_back(args.domain, args.key, values),)
+        have = _spelt(values[args.key]) if args.key in values else "unset"
+        if args.state == "absent":
+            return (Change(what, have, "unset", (delete(args.domain, args.key),), undo),) if args.key in values else ()
+        want = args.wanted()
+        if args.key in values and values[args.key] == want and type(values[args.key]) is type(want):
             return ()
-        text = _spelt(want)
-        write = command("defaults", "write", args.domain, args.key, f"-{args.type}", text, sudo=args.domain.startswith("/"), timeout_s=10)
-        return (Change(f"defaults {args.domain} {args.key}", "unset" if have is None else _spelt(have), text, (write,)),)
+        return (Change(what, have, _spelt(want), (write(args.domain, args.key, want),), undo),)
 
 
 def _spelt(value: object) -> str:

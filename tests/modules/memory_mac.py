@@ -1,9 +1,12 @@
 """A Mac in memory: small and true. What one program changes, another one shows; nothing else about macOS is in it."""
 
+import copy
 import hashlib
 import json
 import plistlib
 from dataclasses import dataclass, field, replace
+from itertools import dropwhile
+from pathlib import PurePosixPath
 
 from macfleet.core.errors import ConnectionDropped
 from macfleet.core.fact import Facts
@@ -11,9 +14,11 @@ from macfleet.core.result import Result
 from macfleet.core.secret import Secret
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Settings
-from macfleet.macos.files import WRITE
+from macfleet.macos import brew, defaults, ifconfig, networksetup
+from macfleet.macos.files import _KEEP, _REMOVE_IF_EMPTY, WRITE
 from macfleet.macos.plutil import PREFERENCES
-from macfleet.modules.launchd import _ENTER, _LEAVE, _RUN
+from macfleet.modules.job import _ENTER, _LEAVE, _RUN
+from macfleet.modules.runtime import _EMPTY, _UV
 from macfleet.modules.tailscale import _WITH_KEY_FILE
 
 MAC = Mac("studio-1", "10.0.0.1", "Mac16,9", 64 * 2**30, user="fleet", settings=Settings())
@@ -30,9 +35,17 @@ class Entry:
     group: str = "staff"
 
 
+# What macOS has from the start, as far as a module writes there, and where macfleet keeps its notes.
+FURNISHED = {
+    **{path: Entry(None, "755", "root", "wheel") for path in ("/Library", "/Library/LaunchDaemons", "/opt", "/var", "/var/db", "/etc")},
+    "/var/db/macfleet": Entry(None, "755", "root", "wheel"),
+    "/opt/homebrew": Entry(None, "755"),
+}
+
+
 @dataclass
 class MemoryMac:
-    files: dict[str, Entry] = field(default_factory=lambda: {"/opt/homebrew": Entry(None, "755")})
+    files: dict[str, Entry] = field(default_factory=lambda: dict(FURNISHED))
     pmset: dict[str, str] = field(
         default_factory=lambda: {
             "sleep": "1",
@@ -46,6 +59,7 @@ class MemoryMac:
             "autorestartatconnect": "0",
         }
     )
+    battery: dict[str, str] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=lambda: {"hw.memsize": str(64 * 2**30), "iogpu.wired_limit_mb": "0"})
     defaults: dict[str, dict] = field(default_factory=dict)
     jobs: dict[str, dict] = field(default_factory=dict)  # label → {"plist": bytes, "state": …}
@@ -54,7 +68,10 @@ class MemoryMac:
     stored: dict[str, dict] = field(default_factory=lambda: {"bridge0": {"Interfaces": ["en2", "en3"]}})
     peers: dict[int, str] = field(default_factory=dict)  # receptacle → the domain UUID at the other end
     tailnet: str = "NeedsLogin"
+    tailnet_settings: dict = field(default_factory=lambda: {"Hostname": "", "RunSSH": False})
+    searches_updates: bool = True
     has_brew: bool = True
+    disabled: frozenset[str] = frozenset()
     jobs_that_fail: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
     secrets_seen: list[str] = field(default_factory=list)
@@ -64,6 +81,13 @@ class MemoryMac:
     sudo_asks: bool = False
     forgets_pmset: bool = False
     free_kib: int = 200 << 20
+
+    def without_our_notes(self):
+        """All that somebody else could find on it: not the copies that were kept, nor what was said to it."""
+        notes = {"log", "secrets_seen", "files"}
+        files = {path: entry for path, entry in self.files.items() if not path.startswith("/var/db/macfleet/before")}
+        kept = {name: value for name, value in vars(self).items() if name not in notes}
+        return {**copy.deepcopy(kept), "files": files}
 
     # --- a line to it
 
@@ -94,8 +118,7 @@ class MemoryMac:
         stdin = command.stdin.reveal().encode() if isinstance(command.stdin, Secret) else command.stdin
         program, *words = command.argv
         if program == "env":
-            words = [word for word in words if "=" not in word.split("/")[0]]
-            program, *words = words
+            program, *words = dropwhile(lambda word: "=" in word, words)
         if program in self.broken:
             return Result(command, 1, stderr=f"{program}: broken")
         answer = getattr(self, f"_{program.rsplit('/', 1)[-1].replace('-', '_')}", None)
@@ -111,24 +134,38 @@ class MemoryMac:
         return f"Filesystem 1024-blocks Used Available Capacity\n/dev/disk3s5 {400 << 20} 1 {self.free_kib} 50% /\n"
 
     def _stat(self, words, stdin, sudo):
-        entry = self.files.get(words[-1])
-        if entry is None:
-            return 1, f"stat: {words[-1]}: stat: No such file or directory"
+        form, *paths = [word for word in words if word not in ("-L", "-f")]
+        absent = [f"stat: {path}: stat: No such file or directory\n" for path in paths if path not in self.files]
+        said = "".join(self._stat_line(path, form) for path in paths if path in self.files)
+        return said if not absent else (1, "".join(absent))
+
+    def _stat_line(self, path, form):
+        entry = self.files[path]
         size = len(entry.content) if isinstance(entry.content, bytes) else 64
-        return f"{entry.mode} {entry.owner} {entry.group} {size}\n"
+        kind = {bytes: "Regular File", str: "Symbolic Link"}.get(type(entry.content), "Directory")
+        return f"{path}\n" if form == "%N" else f"{entry.mode} {entry.owner} {entry.group} {size} {kind}\n"
 
     def _shasum(self, words, stdin, sudo):
         entry = self.files.get(words[-1])
-        if entry is None or not isinstance(entry.content, bytes):
+        if entry is None or not isinstance(entry.content, bytes) or not self._may_read(entry, sudo):
             return 1, f"shasum: {words[-1]}: "
         return f"{hashlib.sha256(entry.content).hexdigest()}  {words[-1]}\n"
 
     def _cat(self, words, stdin, sudo):
-        entry = self.files.get(self._follow(words[0]))
-        return entry.content.decode() if entry else (1, f"cat: {words[0]}: No such file or directory")
+        entry = self.files.get(self._follow(words[-1]))
+        if entry is None or not isinstance(entry.content, bytes):
+            return 1, f"cat: {words[-1]}: {'Is a directory' if entry else 'No such file or directory'}"
+        return entry.content.decode() if self._may_read(entry, sudo) else (1, f"cat: {words[-1]}: Permission denied")
+
+    _head = _cat
+
+    def _may_read(self, entry, sudo):
+        return sudo or entry.owner == "fleet" or int(entry.mode, 8) & 0o004
 
     def _mkdir(self, words, stdin, sudo):
-        self.files.setdefault(words[-1], Entry(None, "755", *self._who(sudo)))
+        for path in (*reversed(PurePosixPath(words[-1]).parents), PurePosixPath(words[-1])):
+            if path.name:
+                self.files.setdefault(str(path), Entry(None, "755", *self._who(sudo)))
         return ""
 
     def _chmod(self, words, stdin, sudo):
@@ -136,8 +173,13 @@ class MemoryMac:
         return ""
 
     def _chown(self, words, stdin, sudo):
-        owner, group = words[0].split(":")
-        self.files[words[1]] = replace(self.files[words[1]], owner=owner, group=group)
+        *_, names, path = words
+        owner, group = names.split(":")
+        self.files[path] = replace(self.files[path], owner=owner, group=group)
+        return ""
+
+    def _cp(self, words, stdin, sudo):
+        self.files[words[-1]] = self.files[words[-2]]
         return ""
 
     def _mv(self, words, stdin, sudo):
@@ -146,6 +188,20 @@ class MemoryMac:
 
     def _rm(self, words, stdin, sudo):
         self.files.pop(words[-1], None)
+        return ""
+
+    def _keep_copy(self, path, kept):
+        if path in self.files:
+            self.files.setdefault(kept, self.files[path])
+        return ""
+
+    def _remove_if_empty(self, path):
+        if not any(other.startswith(f"{path}/") for other in self.files):
+            self.files.pop(path, None)
+        return ""
+
+    def _empty(self, path):
+        self.files = {other: entry for other, entry in self.files.items() if not other.startswith(f"{path}/")}
         return ""
 
     def _ln(self, words, stdin, sudo):
@@ -160,8 +216,25 @@ class MemoryMac:
         if script == _WITH_KEY_FILE:
             self.secrets_seen.append(stdin.decode())
             return getattr(self, f"_{rest[0]}")(rest[1:], None, sudo)
-        known = {_LEAVE: self._leave, _ENTER: self._enter, _RUN: self._start}
-        return known[script](rest[0])
+        if script == _UV:
+            return self._uv(rest, None, sudo)
+        return self._scripts()[script](*rest)
+
+    def _scripts(self):
+        """What each script of a module does, in a word: the scripts themselves are proved in test_scripts.py."""
+        return {
+            _LEAVE: self._leave,
+            _ENTER: self._enter,
+            _RUN: self._start,
+            _KEEP: self._keep_copy,
+            _REMOVE_IF_EMPTY: self._remove_if_empty,
+            _EMPTY: self._empty,
+            brew._UNINSTALL: lambda formula: self._rm([f"/opt/homebrew/opt/{formula}"], None, False),
+            defaults._DELETE: self._delete_default,
+            ifconfig._ADD_MEMBER: self._add_member,
+            ifconfig._UP: lambda _bridge: "",
+            networksetup._REMOVE: lambda service: str(self.services.pop(service, "") and ""),
+        }
 
     def _follow(self, path):
         for link, entry in self.files.items():
@@ -179,7 +252,9 @@ class MemoryMac:
 
     def _pmset(self, words, stdin, sudo):
         if words == ["-g", "custom"]:
-            return "AC Power:\n" + "".join(f" {key:<20} {value}\n" for key, value in self.pmset.items())
+            sections = {"Battery Power": self.battery, "AC Power": self.pmset}
+            rows = {name: "".join(f" {key:<20} {value}\n" for key, value in values.items()) for name, values in sections.items()}
+            return "".join(f"{name}:\n{text}" for name, text in rows.items() if text)
         if self.forgets_pmset:
             return ""
         self.pmset |= dict(zip(words[1::2], words[2::2], strict=True))
@@ -201,6 +276,16 @@ class MemoryMac:
         self.defaults.setdefault(domain, {})[key] = kinds[kind](value)
         return ""
 
+    def _delete_default(self, domain, key):
+        left = {name: value for name, value in self.defaults.pop(domain, {}).items() if name != key}
+        self.defaults |= {domain: left} if left else {}
+        return ""
+
+    def _softwareupdate(self, words, stdin, sudo):
+        if len(words) == 2:
+            self.searches_updates = words[1] == "on"
+        return f"Automatic checking for updates is turned {'on' if self.searches_updates else 'off'}\n"
+
     # --- launchd
 
     def _plutil(self, words, stdin, sudo):
@@ -209,35 +294,43 @@ class MemoryMac:
         if words[0] == "-remove":
             del self.stored[words[1].rsplit(".", 1)[-1]]
             return ""
+        if words[0] == "-replace":
+            self.stored[words[1].rsplit(".", 1)[-1]] = json.loads(words[3])
+            return ""
         if words[-1] != PREFERENCES:
             plistlib.loads(self.files[words[-1]].content)
         return "OK\n"
 
     def _launchctl(self, words, stdin, sudo):
-        if words[0] == "print-disabled":
-            return "disabled services = {\n}\n"
-        if words[0] in ("enable", "disable"):
-            return ""
         label = words[-1].removeprefix("system/")
+        if words[0] == "print-disabled":
+            return "disabled services = {\n" + "".join(f'"{label}" => disabled\n' for label in sorted(self.disabled)) + "}\n"
+        if words[0] in ("enable", "disable"):
+            self.disabled = self.disabled - {label} if words[0] == "enable" else self.disabled | {label}
+            return ""
+        if words[0] == "kickstart":
+            self.jobs[label]["state"] = "running"
+            return ""
         if words[0] == "print" and label in self.jobs:
             job = self.jobs[label]
             pid = "\tpid = 77\n" if job["state"] == "running" else ""
-            return f"system/{label} = {{\n\tstate = {job['state']}\n{pid}\truns = 1\n}}\n"
+            pended = f"\tpended nondemand spawn = {job['pended']}\n" if "pended" in job else ""
+            return f"system/{label} = {{\n\tstate = {job['state']}\n{pid}{pended}\truns = 1\n}}\n"
         return 113, f'Could not find service "{label}" in domain for system'
 
-    def _leave(self, label):
-        del self.jobs[label]
+    def _leave(self, label, _tries):
+        self.jobs.pop(label, None)
         return ""
 
     def _enter(self, plist):
         entry = self.files[plist]
         job = plistlib.loads(entry.content)
-        if job["Label"] in self.jobs or (entry.mode, entry.owner, entry.group) != ("644", "root", "wheel"):
+        if job["Label"] in self.jobs or job["Label"] in self.disabled or (entry.mode, entry.owner, entry.group) != ("644", "root", "wheel"):
             return 5, "Bootstrap failed: 5: Input/output error"
         self.jobs[job["Label"]] = {"plist": entry.content, "state": "not running"}
         return ""
 
-    def _start(self, label):
+    def _start(self, label, *_):
         if label in self.jobs_that_fail:
             return 1, "state = spawn scheduled runs = 3 last exit code = 78: EX_CONFIG"
         self.jobs[label]["state"] = "running"
@@ -269,8 +362,15 @@ class MemoryMac:
                 self.services[rest[0]] = {"device": device}
             case "-setmanual":
                 self.services[rest[0]] |= {"ip": rest[1], "mask": rest[2]}
+            case "-setdhcp":
+                self.services[rest[0]] = {"device": self.services[rest[0]]["device"]}
             case "-setnetworkserviceenabled":
-                self.services[rest[0]]["off"] = rest[1] == "off"
+                self.services[rest[0]].pop("off", None)
+                self.services[rest[0]] |= {"off": True} if rest[1] == "off" else {}
+        return ""
+
+    def _add_member(self, _bridge, member):
+        self.members = sorted({*self.members, member})
         return ""
 
     def _ifconfig(self, words, stdin, sudo):
@@ -310,23 +410,33 @@ class MemoryMac:
                 self.files[f"/opt/homebrew/opt/{formula}"] = Entry(f"../Cellar/{formula}")
             case ["services", "start", "tailscale"]:
                 self.tailnet = "NeedsLogin" if self.tailnet != "Running" else "Running"
+            case ["services", "stop", "tailscale"]:
+                self.tailnet = "NoDaemon"
         return ""
 
     def _sudo(self, words, stdin, sudo):
         if words == ["-n", "true"]:
             return (1, "sudo: a password is required") if self.sudo_asks else ""
         self.log.append(f"as {words[words.index('-u') + 1]}")
-        return self._brew(words[words.index("brew") + 1 :], stdin, sudo)
+        as_somebody = words[words.index("-u") + 2 :]
+        return getattr(self, f"_{as_somebody[0]}")(as_somebody[1:], stdin, sudo)
 
     def _tailscale(self, words, stdin, sudo):
-        if words[0] == "up":
-            self.tailnet = "Running"
-            return ""
-        match self.tailnet:
-            case "NotInstalled":
+        match words[0], self.tailnet:
+            case _, "NotInstalled":
                 return 127, "sh: tailscale: command not found"
-            case "NoDaemon":
+            case _, "NoDaemon":
                 return 1, "failed to connect to local Tailscale service"
+            case "up" | "set", _:
+                given = dict(word.removeprefix("--").partition("=")[::2] for word in words[1:])
+                self.tailnet = "Running"
+                self.tailnet_settings = {"Hostname": given["hostname"], "RunSSH": given.get("ssh", "false") in ("", "true")}
+                return ""
+            case "logout", _:
+                self.tailnet, self.tailnet_settings = "NeedsLogin", {"Hostname": "", "RunSSH": False}
+                return ""
+            case "debug", _:
+                return json.dumps(self.tailnet_settings)
         return json.dumps({"BackendState": self.tailnet, "Self": {"Online": self.tailnet == "Running"}})
 
     def _uv(self, words, stdin, sudo):

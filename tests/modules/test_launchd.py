@@ -37,7 +37,7 @@ def test_a_new_job_is_written_loaded_and_started():
     done, left = play(memory, AGENT)
 
     assert done == ["launchd dev.macfleet.agent absent → running"]
-    assert verbs(memory) == ["rename", "enable", "enter", "run"]
+    assert verbs(memory) == ["rename", "enter", "run"]
     assert memory.files[PLIST].owner == "root"
     assert left.is_as_wanted
 
@@ -48,7 +48,7 @@ def test_a_changed_plist_is_put_in_place_only_while_the_job_is_out():
     done, _ = play(memory, NEWER)
 
     assert done == ["launchd dev.macfleet.agent running, plist other content → running"]
-    assert verbs(memory) == ["leave", "rename", "enable", "enter", "run"]
+    assert verbs(memory) == ["leave", "rename", "enter", "run"]
     assert memory.jobs["dev.macfleet.agent"]["plist"] == memory.files[PLIST].content
 
 
@@ -115,3 +115,59 @@ def test_a_job_that_does_not_stay_up_is_an_error():
     results = memory.apply(change.commands)
 
     assert "last exit code = 78" in results[-1].failure()
+
+
+def test_a_disabled_job_is_enabled_before_it_comes_and_disabled_again_when_it_goes():
+    memory = MemoryMac(disabled=frozenset({"dev.macfleet.agent"}))
+    [(_, change)] = plan(memory, AGENT).changes
+
+    memory.apply(change.commands)
+    assert memory.disabled == frozenset()
+
+    memory.apply(change.undo)
+    assert memory.disabled == {"dev.macfleet.agent"}
+
+
+def test_launchd_is_not_told_to_enable_what_is_not_disabled():
+    [(_, change)] = plan(MemoryMac(), AGENT).changes
+
+    assert not any("enable" in str(command) for command in change.commands)
+
+
+def test_a_changed_job_is_taken_back_with_its_old_plist_and_runs_again():
+    memory = running()
+    before = memory.without_our_notes()
+    [(_, change)] = plan(memory, NEWER).changes
+    memory.apply(change.commands)
+
+    memory.apply(change.undo)
+
+    assert memory.without_our_notes() == before
+    assert memory.jobs["dev.macfleet.agent"]["state"] == "running"
+
+
+def test_a_removed_job_comes_back_as_it_was():
+    memory = running()
+    before = memory.without_our_notes()
+    [(_, change)] = plan(memory, ABSENT).changes
+    memory.apply(change.commands)
+
+    memory.apply(change.undo)
+
+    assert memory.without_our_notes() == before
+
+
+def test_the_lines_of_a_plist_that_change_are_shown():
+    [(_, change)] = plan(running(), NEWER).changes
+
+    assert any(line.startswith("-") and "aaa" in line for line in change.detail.splitlines())
+    assert any(line.startswith("+") and "bbb" in line for line in change.detail.splitlines())
+
+
+def test_a_job_that_launchd_keeps_pended_says_so():
+    memory = running()
+    memory.jobs["dev.macfleet.agent"] |= {"state": "not running", "pended": "inefficient"}
+
+    [(_, change)] = plan(memory, AGENT).changes
+
+    assert change.before == "not running, pended as inefficient"

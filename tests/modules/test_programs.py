@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from macfleet.core.errors import RequestError
+from macfleet.core.errors import PlaybookError, RequestError
 from tests.modules.memory_mac import MAC, Entry, MemoryMac
 from tests.modules.play import AROUND, BUNDLE, plan, play
 
@@ -63,7 +63,35 @@ def test_a_mac_in_the_tailnet_needs_no_key():
     def locked(source):
         raise AssertionError("nobody should unlock a vault")
 
-    assert plan(MemoryMac(tailnet="Running"), TAILSCALE, around=replace(AROUND, secret=locked)).is_as_wanted
+    assert plan(in_the_tailnet(), TAILSCALE, around=replace(AROUND, secret=locked)).is_as_wanted
+
+
+def in_the_tailnet():
+    return MemoryMac(tailnet="Running", tailnet_settings={"Hostname": "studio-1", "RunSSH": True})
+
+
+def test_a_setting_that_somebody_changed_is_set_again_and_nothing_else_is_touched():
+    memory = in_the_tailnet()
+    memory.tailnet_settings["RunSSH"] = False
+
+    done, left = play(memory, TAILSCALE)
+
+    assert done == ["tailscale settings studio-1, without ssh → studio-1, with ssh"]
+    assert "sudo -n tailscale set --hostname=studio-1 --ssh=true --accept-risk=lose-ssh" in memory.log
+    assert left.is_as_wanted
+
+
+def test_tags_of_a_mac_that_has_joined_are_the_administrators():
+    [(_, reason)] = plan(in_the_tailnet(), TAILSCALE).unsupported
+
+    assert reason.reason.startswith("tailscale: no tags instead of tag:llm: change that in the admin console")
+
+
+@pytest.mark.parametrize(("before", "undo"), [("NeedsLogin", "tailscale logout"), ("Stopped", "tailscale down")])
+def test_a_mac_that_joined_leaves_as_it_was(before, undo):
+    [(_, change)] = plan(MemoryMac(tailnet=before), TAILSCALE).changes
+
+    assert [undo in str(command) for command in change.undo] == [True]
 
 
 def test_without_an_auth_key_a_mac_cannot_join():
@@ -187,3 +215,40 @@ def test_a_runtime_whose_python_does_not_start_is_broken():
 def test_without_a_bundle_there_is_nothing_to_install():
     with pytest.raises(RequestError, match="brought no runtime along"):
         plan(MemoryMac(), RUNTIME, mac=MAC, around=replace(AROUND, bundle=None))
+
+
+def test_packages_may_come_from_a_wheelhouse_and_nowhere_else():
+    [(_, change)] = plan(
+        MemoryMac(), 'runtime: {python: "3.12", wheelhouse: /Volumes/Stick/wheels, python_mirror: "file:///Volumes/Stick"}'
+    ).changes
+
+    sync = next(command.argv for command in change.commands if "sync" in command.argv)
+    assert sync[sync.index("--no-index") : sync.index("--no-index") + 3] == ("--no-index", "--find-links", "/Volumes/Stick/wheels")
+    assert "--require-hashes" in sync
+    assert "--index-strategy" not in sync
+    assert "UV_PYTHON_INSTALL_MIRROR=file:///Volumes/Stick" in change.commands[0].argv
+
+
+@pytest.mark.parametrize("wrong", ["wheelhouse: wheels", "python_mirror: /Volumes/Stick"])
+def test_a_place_that_no_mac_could_find_is_refused(wrong):
+    with pytest.raises(PlaybookError, match=r"x\.yaml:"):
+        plan(MemoryMac(), f'runtime: {{python: "3.12", {wrong}}}')
+
+
+def test_a_newer_runtime_is_taken_back_to_the_one_before():
+    memory = MemoryMac()
+    play(memory, RUNTIME)
+    newer = replace(AROUND, bundle=replace(BUNDLE, lock=b"mlx==2\n"))
+    [(_, change)] = plan(memory, RUNTIME, around=newer).changes
+    memory.apply(change.commands)
+
+    memory.apply(change.undo)
+
+    assert plan(memory, RUNTIME).is_as_wanted
+
+
+def test_a_tap_is_not_part_of_the_name_of_what_is_installed():
+    memory = MemoryMac()
+    memory.files["/opt/homebrew/opt/smctl"] = Entry("../Cellar/smctl")
+
+    assert plan(memory, "homebrew: {formulae: [hashicorp/tap/smctl]}").is_as_wanted

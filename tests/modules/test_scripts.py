@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from macfleet.modules.launchd import enter, leave, run
+from macfleet.macos import brew, defaults, files, ifconfig, networksetup
+from macfleet.modules.job import enter, leave, run
+from macfleet.modules.runtime import _empty, _uv
 from tests.modules.memory_mac import MAC, MemoryMac
 from tests.modules.play import plan
 
@@ -103,3 +105,105 @@ def test_the_auth_key_is_gone_however_the_join_ended(act, tmp_path, status):
     assert ended.returncode == status
     assert "tskey" not in str(calls)
     assert not (tmp_path / "var/db/macfleet/tailscale-key").exists()
+
+
+def test_a_copy_is_kept_once_and_put_back_whole(act, tmp_path):
+    path, kept = tmp_path / "motd", tmp_path / "before" / "x"
+    path.write_text("first")
+    for command in files.keep_copy(str(path), str(kept)):
+        subprocess.run(command.argv, check=True)
+    path.write_text("second")
+    for command in (*files.keep_copy(str(path), str(kept)), *files.put_back(str(path), str(kept), f"{os.getuid()}:{os.getgid()}")):
+        subprocess.run(command.argv, check=True)
+
+    assert path.read_text() == "first"
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert sorted(os.listdir(tmp_path)) == ["before", "motd"]
+
+
+def test_a_link_is_put_back_as_a_link(tmp_path):
+    path, kept = tmp_path / "motd", tmp_path / "before" / "x"
+    path.symlink_to("/nowhere")
+    for command in files.keep_copy(str(path), str(kept)):
+        subprocess.run(command.argv, check=True)
+    path.unlink()
+    path.write_text("ours")
+
+    for command in files.put_back(str(path), str(kept), f"{os.getuid()}:{os.getgid()}"):
+        subprocess.run(command.argv, check=True)
+
+    assert os.readlink(path) == "/nowhere"
+
+
+def test_where_nothing_is_nothing_is_kept(tmp_path):
+    for command in files.keep_copy(str(tmp_path / "motd"), str(tmp_path / "before/x")):
+        subprocess.run(command.argv, check=True)
+
+    assert os.listdir(tmp_path / "before") == []
+
+
+def test_a_directory_goes_only_when_it_is_empty(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+
+    for path in (tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b", tmp_path / "never"):
+        subprocess.run(files.remove_if_empty(str(path)).argv, check=True)
+
+    assert os.listdir(tmp_path / "a") == []
+
+
+def test_all_in_a_directory_goes_and_the_directory_stays(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/c").write_text("x")
+
+    for path in (tmp_path / "a", tmp_path / "never"):
+        subprocess.run(_empty(str(path)).argv, check=True)
+
+    assert os.listdir(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "program", "answers", "calls"),
+    [
+        (ifconfig.add_bridge_member("en2", "bridge0"), "ifconfig", {"bridge0": ["0 there"]}, ["bridge0", "bridge0 addm en2"]),
+        (ifconfig.add_bridge_member("en2", "bridge0"), "ifconfig", {"bridge0": [r"0 \tmember: en2 flags=3"]}, ["bridge0"]),
+        (ifconfig.add_bridge_member("en2", "bridge0"), "ifconfig", {"bridge0": ["1 does not exist"]}, ["bridge0"]),
+        (ifconfig.bridge_up("bridge0"), "ifconfig", {"bridge0": ["1 does not exist"]}, ["bridge0"]),
+        (ifconfig.bridge_up("bridge0"), "ifconfig", {"bridge0": ["0 there"]}, ["bridge0", "bridge0 up"]),
+        (networksetup.remove_service("A B"), "networksetup", {"-getinfo": ["4 no"]}, ["-getinfo A B"]),
+        (networksetup.remove_service("A B"), "networksetup", {}, ["-getinfo A B", "-removenetworkservice A B"]),
+        (defaults.delete("x", "k"), "defaults", {"read": ["1 does not exist"]}, ["read x k"]),
+        (defaults.delete("x", "k"), "defaults", {}, ["read x k", "delete x k"]),
+    ],
+)
+def test_what_is_done_already_is_not_done_again(act, command, program, answers, calls):
+    ended, made = act(command, program=program, **answers)
+
+    assert ended.returncode == 0, ended.stderr
+    assert made == calls
+
+
+def test_a_formula_that_is_gone_is_not_uninstalled_again(act, tmp_path):
+    ended, calls = act(brew.uninstall("uv"), program="brew", **{"--prefix": [f"0 {tmp_path}"]})
+
+    assert ended.returncode == 0
+    assert not any("uninstall" in call for call in calls)
+
+
+def test_a_formula_that_is_there_is_uninstalled(act, tmp_path):
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt/uv").symlink_to("../Cellar/uv")
+
+    _, calls = act(brew.uninstall("uv"), program="brew", **{"--prefix": [f"0 {tmp_path}"]})
+
+    assert calls[-1] == "uninstall --formula uv"
+
+
+@pytest.mark.parametrize(("own", "used"), [("", "/opt/macfleet/python/cache"), ("/Users/x/cache", "/Users/x/cache")])
+def test_the_cache_of_uv_is_ours_unless_the_user_has_one(tmp_path, own, used):
+    (tmp_path / "uv").write_text('#!/bin/sh\necho "$UV_CACHE_DIR $*"\n')
+    (tmp_path / "uv").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **({"UV_CACHE_DIR": own} if own else {})}
+
+    ended = subprocess.run(_uv(MAC, "venv", "x", timeout_s=9).argv, env=environment, capture_output=True, text=True, check=True)
+
+    assert ended.stdout.split() == [used, "venv", "x"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from macfleet.core.errors import RequestError
+from macfleet.core.errors import PlaybookError, RequestError
 from tests.modules.memory_mac import MAC, MemoryMac
 from tests.modules.play import plan, play
 
@@ -76,3 +76,61 @@ def test_a_smaller_mac_may_wire_less():
 
     with pytest.raises(RequestError, match="of 16 GiB to macOS"):
         plan(MemoryMac(), "sysctl: {name: iogpu.wired_limit_mb, value: 20000}", mac=small)
+
+
+def test_a_laptop_gets_back_what_held_on_its_battery():
+    memory = MemoryMac(battery={"sleep": "5"})
+
+    [(_, change)] = plan(memory, "pmset: {sleep: 0}").changes
+
+    assert [str(command) for command in change.undo] == ["sudo -n pmset -c sleep 1", "sudo -n pmset -b sleep 5"]
+
+
+def test_a_wired_limit_may_hold_from_every_boot_on():
+    memory = MemoryMac()
+
+    done, left = play(memory, "sysctl: {name: iogpu.wired_limit_mb, value: 28672, at_boot: true}")
+
+    job = "launchd dev.macfleet.sysctl.iogpu.wired_limit_mb"
+    assert done == ["sysctl iogpu.wired_limit_mb 0 → 28672", f"{job} absent → loaded"]
+    assert b"iogpu.wired_limit_mb=28672" in memory.jobs[job.split()[1]]["plist"]
+    assert left.is_as_wanted
+
+
+def test_a_value_of_another_type_is_put_back_in_its_type():
+    memory = MemoryMac(defaults={"com.apple.dock": {"autohide": 1}})
+    [(_, change)] = plan(memory, "user_default: {domain: com.apple.dock, key: autohide, type: bool, value: true}").changes
+
+    assert [str(command) for command in change.undo] == ["defaults write com.apple.dock autohide -int 1"]
+
+
+def test_a_list_is_put_back_as_the_list_it_was():
+    memory = MemoryMac(defaults={"com.apple.dock": {"apps": ["a", "b"]}})
+    [(_, change)] = plan(memory, "user_default: {domain: com.apple.dock, key: apps, state: absent}").changes
+
+    assert change.undo[0].argv[:4] == ("defaults", "write", "com.apple.dock", "apps")
+    assert change.undo[0].argv[4].split() == ["<array>", "<string>a</string>", "<string>b</string>", "</array>"]
+
+
+def test_a_preference_may_be_unset():
+    memory = MemoryMac(defaults={"com.apple.dock": {"autohide": True}})
+
+    done, left = play(memory, "user_default: {domain: com.apple.dock, key: autohide, state: absent}")
+
+    assert done == ["defaults com.apple.dock autohide true → unset"]
+    assert left.is_as_wanted
+
+
+@pytest.mark.parametrize("wrong", ["type: bool, value: maybe", "type: int, value: ten", "type: int", "state: absent, value: 1"])
+def test_a_preference_that_makes_no_sense_is_refused_before_any_mac_is_asked(wrong):
+    with pytest.raises(PlaybookError, match=r"x\.yaml:"):
+        plan(MemoryMac(), f"user_default: {{domain: x, key: y, {wrong}}}")
+
+
+def test_macos_may_be_told_not_to_look_for_updates():
+    memory = MemoryMac()
+
+    done, left = play(memory, "software_update_policy: {automatic: true, search: false}")
+
+    assert done == ["software update search on → off"]
+    assert left.is_as_wanted

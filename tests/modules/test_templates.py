@@ -22,6 +22,8 @@ VALUES = {
     "paths": MacPaths("/"),
     "runtime_id": "0123456789ab",
     "limit_mib": 458752,
+    "name": "iogpu.wired_limit_mb",
+    "value": 458752,
     "script": "/opt/macfleet/bin/x.sh",
 }
 PLISTS = sorted(name for name in TEMPLATES if name.endswith(".plist.j2") and name != "job.plist.j2")
