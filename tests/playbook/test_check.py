@@ -6,6 +6,7 @@ from macfleet.core.data import data_path
 from macfleet.core.errors import PlaybookError
 from macfleet.playbook.check import problems_of_templates
 from macfleet.playbook.load import load_playbook
+from macfleet.playbook.variables import missing
 from macfleet.serving.materials import read_templates
 from tests.playbook.paint import Paint
 
@@ -103,8 +104,28 @@ def test_a_template_that_is_none_is_seen():
     assert said.startswith("x.yaml:3: tasks/0/template/template: templates/a.conf.j2:2: ")
 
 
-@pytest.mark.parametrize("path", sorted(data_path("playbooks").glob("*.yaml")), ids=lambda path: path.name)
-def test_our_own_playbooks_are_without_mistakes(path):
-    book = load_playbook(path.read_text(encoding="utf-8"), path.name)
+OURS = {path.stem: load_playbook(path.read_text(encoding="utf-8"), path.name) for path in sorted(data_path("playbooks").glob("*.yaml"))}
 
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_playbooks_are_without_mistakes(name):
+    assert problems_of_templates(OURS[name], read_templates()) == []
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name != "provision"])
+def test_a_task_that_provision_has_too_is_the_same_in_every_playbook(name):
+    of_provision = {task.name: (task.module.name, task.args, task.when, task.tags) for task in OURS["provision"].tasks}
+    shared = [task for task in OURS[name].tasks if task.name in of_provision]
+
+    assert [(task.module.name, task.args, task.when, task.tags) for task in shared] == [of_provision[task.name] for task in shared]
+
+
+def test_the_playbook_that_the_description_shows_is_one():
+    text = (data_path("playbooks") / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+
+    book = load_playbook(text, "README.md")
+
+    assert missing(book) == ("contact",)
+    assert book.batches(8) == (1, 4, 3)
+    assert [task.notify for task in book.tasks] == [(), ("The agent starts anew",)]
     assert problems_of_templates(book, read_templates()) == []
