@@ -5,71 +5,50 @@ One path for a dry run and a real one, so a dry run cannot lie; and every run pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from macfleet.checks.disk_space import DiskSpace
 from macfleet.core.change import Change
-from macfleet.core.errors import CommandFailed, Interrupted, MacfleetError, Unreachable
+from macfleet.core.errors import Interrupted, LockHeld, MacfleetError
 from macfleet.core.fact import Fact, Facts
-from macfleet.core.finding import Verdict
 from macfleet.core.outcome import Outcome, Report
-from macfleet.core.result import Result
-from macfleet.core.words import count
 from macfleet.fleet.connection import Connection
-from macfleet.fleet.fleet import Fleet, read_facts
+from macfleet.fleet.fleet import Fleet
 from macfleet.fleet.journal import Journal
-from macfleet.fleet.lock import fleet_lock
+from macfleet.fleet.lock import Hold, holding
 from macfleet.inventory.mac import Mac
-from macfleet.macos.sudo import PASSWORDLESS, how_to_allow
+from macfleet.macos.sudo import PASSWORDLESS
 from macfleet.modules.base import Surroundings
-from macfleet.playbook.load import Playbook
 from macfleet.playbook.plan import FilledTask, MacPlan, fill_tasks, plan_mac, wanted_facts
+from macfleet.playbook.tasks import Playbook, owed
 from macfleet.serving.materials import Materials
+from macfleet.serving.plan_file import SavedChange, SavedPlan
+from macfleet.serving.provision_errors import changed_meanwhile, not_begun, sudo_asks
+from macfleet.serving.provision_mac import Look, MacResult, MacRun, Progress, Scribe, aims
+from macfleet.serving.run_file import RunFile, Unfinished
 
-# A change may make another one visible (a program that was missing can now be asked), and so another round is needed.
-_MOST_ROUNDS = 5
-_LONG_LIST = 4
-
-
-@dataclass(frozen=True)
-class MacResult:
-    """What was done on one Mac, and what is left. `error` None: it was read again and nothing differs any more."""
-
-    mac: str
-    done: tuple[tuple[str, Change], ...]  # (task, change)
-    left: MacPlan
-    error: MacfleetError | None = None
-
-
-@dataclass
-class _Progress:
-    """How far a Mac has come, for who is interrupted while its thread still runs."""
-
-    planned: int
-    done: list[tuple[str, Change]] = field(default_factory=list)
-    under_way: Change | None = None
-
-    def sentence(self, mac: str) -> str:
-        made = f"{len(self.done)} of {self.planned} changes made" if self.done else f"none of {self.planned} changes made"
-        return f"{mac}: {made}" + (f"; {self.under_way.what} was under way and may be half changed" if self.under_way else "")
+__all__ = ["MacResult", "Provisioning", "run"]
 
 
 class Provisioning:
     """One playbook for the chosen Macs of a fleet: first `plan`, then, if wanted, `apply`.
 
+    `purpose` is what the lock, the journal and the Macs' ledgers call it. `unfinished`: a run to go on with.
     Raises PlaybookError before any Mac is asked, when a task does not make sense for one of them.
     """
 
-    def __init__(self, fleet: Fleet, playbook: Playbook, materials: Materials):
+    def __init__(
+        self, fleet: Fleet, playbook: Playbook, materials: Materials, *, purpose: str = "provision", unfinished: Unfinished | None = None
+    ):
+        self.purpose = purpose
         self._fleet = fleet
-        self._playbook = playbook
+        self.playbook = playbook
         self._materials = materials
+        self._unfinished = unfinished
         self._tasks = {mac.name: self._fill(mac) for mac in fleet.macs}
         self._around = Surroundings()
-        self._progress: dict[str, _Progress] = {}
+        self._progress: dict[str, Progress] = {}
 
     def plan(self) -> Report[MacPlan]:
         """What differs, Mac by Mac. Reads for real, writes nothing. Every chosen Mac has an Outcome."""
@@ -79,178 +58,176 @@ class Provisioning:
         self._around = Surroundings(order, report.values(), materials.templates, materials.bundle, materials.secret)
         return Report(tuple(self._plan_one(mac, report[mac.name]) for mac in self._fleet.macs))
 
-    def apply(self, plans: Report[MacPlan]) -> Report[MacResult]:
-        """Run the plans that were shown. A failing change stops its own Mac only. Every chosen Mac has an Outcome."""
-        shown = plans.values()
-        macs = [mac for mac in self._fleet.macs if mac.name in shown and not shown[mac.name].is_as_wanted]
-        self._progress = {mac.name: _Progress(len(shown[mac.name].changes)) for mac in macs}
-        report = self._fleet.each(lambda mac, line: self._apply_one(mac, line, shown[mac.name]), macs=macs, doing="provisioning")
-        return Report(tuple(_result(planned, report) for planned in plans))
+    def apply(self, plans: Report[MacPlan], file: RunFile | None = None) -> Report[MacResult]:
+        """Run the plans that were shown, batch by batch. A failing change stops its own Mac only. Every chosen Mac has an Outcome.
+
+        Each batch is locked while it is under way; raises LockHeld when nothing was changed yet. `file` hears how far it comes.
+        """
+        results = {outcome.mac: _untouched(outcome) for outcome in plans if outcome.value is None or outcome.value.is_as_wanted}
+        shown = {name: plan for name, plan in plans.values().items() if not plan.is_as_wanted}
+        for batch in self._batches([mac for mac in self._fleet.macs if mac.name in shown]):
+            failures = sum(not _is_done(outcome) for outcome in results.values())
+            if self.playbook.may_go_on(failures):
+                results |= self._batch(batch, shown, file, is_first=not self._progress)
+            else:
+                stop = {mac.name: not_begun(mac, failures, self.playbook.max_failures) for mac in batch}
+                results |= {mac.name: Outcome(mac.name, MacResult(mac.name, (), shown[mac.name], stop[mac.name])) for mac in batch}
+        return Report(tuple(results[outcome.mac] for outcome in plans))
 
     def so_far(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Of an `apply` that was broken off: a sentence for each Mac, and the changes that were made there."""
         return {mac: (one.sentence(mac), tuple(change.line() for _, change in one.done)) for mac, one in self._progress.items()}
 
     def _fill(self, mac: Mac) -> tuple[FilledTask, ...]:
-        return fill_tasks(self._playbook, mac, {"runtime_id": self._materials.bundle.id(mac.settings.runtime.python)})
+        return fill_tasks(self.playbook, mac, {"runtime_id": self._materials.bundle.id(mac.settings.runtime.python)})
 
-    def _wanted(self, mac: Mac) -> Sequence[Fact[Any]]:
+    def _wanted(self, mac: Mac) -> tuple[Fact[Any], ...]:
         if mac.name not in self._tasks:
             return self._seen_from_elsewhere()
         return tuple(dict.fromkeys((PASSWORDLESS, *wanted_facts(self._tasks[mac.name], mac), *self._seen_from_elsewhere())))
 
     def _seen_from_elsewhere(self) -> tuple[Fact[Any], ...]:
         """What is read of every Mac of the inventory, because a chosen one's difference depends on it."""
-        return tuple(dict.fromkeys(fact for task in self._playbook.tasks for fact in task.module.looks_around))
+        return tuple(dict.fromkeys(fact for task in self.playbook.tasks for fact in task.module.looks_around))
 
     def _plan_one(self, mac: Mac, read: Outcome[Facts]) -> Outcome[MacPlan]:
         if read.value is None:
             return Outcome(mac.name, error=read.error, duration_s=read.duration_s)
         try:
-            plan = self._diff(mac, read.value)
+            plan = self._diff(mac, read.value, self._done_before(mac, read.value))
             if plan.changes and read.value[PASSWORDLESS] is False:
-                raise _sudo_asks(mac, plan)
+                raise sudo_asks(mac, plan)
+            self._refuse_another_plan(mac, plan)
             return Outcome(mac.name, plan, duration_s=read.duration_s)
         except MacfleetError as error:
             error.mac = error.mac or mac.name
             return Outcome(mac.name, error=error, duration_s=read.duration_s)
 
-    def _diff(self, mac: Mac, facts: Facts) -> MacPlan:
-        return plan_mac(self._tasks[mac.name], mac, facts, self._around)
+    def _diff(self, mac: Mac, facts: Facts, done: Sequence[str] = ()) -> MacPlan:
+        waiting = owed((*self.playbook.tasks, *self.playbook.handlers), done)
+        return plan_mac(self._tasks[mac.name], mac, facts, self._around, waiting)
 
-    def _read_one(self, mac: Mac, line: Connection) -> MacPlan:
-        return self._diff(mac, read_facts(line, self._wanted(mac)))
+    def _done_before(self, mac: Mac, facts: Facts) -> tuple[str, ...]:
+        """The tasks that an unfinished run did here: those it wrote down, and those of its plan that nobody wants any more.
 
-    def _apply_one(self, mac: Mac, line: Connection, shown: MacPlan) -> MacResult:
-        """Run, read again, until nothing differs. What was shown is what is run: a Mac that changed meanwhile is left alone."""
-        plan, progress = self._read_one(mac, line), self._progress[mac.name]
-        done = progress.done
-        if not _aims(plan) <= _aims(shown):
-            return MacResult(mac.name, (), plan, _changed_meanwhile(mac))
-        for _ in range(_MOST_ROUNDS):
-            if failure := _run(line, plan.runnable, progress, mac):
-                return MacResult(mac.name, tuple(done), plan, _with_its_disk(mac, line, failure))
-            before, plan = plan, self._read_one(mac, line)
-            if plan.is_as_wanted:
-                return MacResult(mac.name, tuple(done), plan)
-            if not plan.runnable or plan.changes == before.changes:
-                break
-        return MacResult(mac.name, tuple(done), plan, _still_differs(mac, plan))
+        The last one before a SIGKILL may not have been written down. A handler counts only when it was: to run one twice does
+        no harm, to leave it out may.
+        """
+        if self._unfinished is None:
+            return ()
+        made, planned = self._unfinished.made.get(mac.name, ()), self._unfinished.plan.macs.get(mac.name, ())
+        wanted = aims(self._diff(mac, facts))
+        handlers = {handler.name for handler in self.playbook.handlers}
+        vanished = [each.task for each in planned if (each.what, each.after) not in wanted and each.task not in (*made, *handlers)]
+        return (*vanished, *made)
+
+    def _refuse_another_plan(self, mac: Mac, plan: MacPlan) -> None:
+        """What was agreed to is gone on with, and nothing else."""
+        if self._unfinished is not None and not aims(plan) <= _aims_of(self._unfinished.plan.macs.get(mac.name, ())):
+            raise changed_meanwhile(mac)
+
+    def _batches(self, macs: Sequence[Mac]) -> Iterator[list[Mac]]:
+        at = 0
+        for size in self.playbook.batches(len(macs)):
+            yield list(macs[at : at + size])
+            at += size
+
+    def _batch(
+        self, macs: Sequence[Mac], shown: Mapping[str, MacPlan], file: RunFile | None, *, is_first: bool
+    ) -> dict[str, Outcome[MacResult]]:
+        scribe = self._scribe(file)
+        try:
+            with holding(self._fleet, self.purpose, macs, reading=self._wanted) as hold:
+                held = [mac for mac in macs if hold.report[mac.name].ok]
+                self._progress |= {mac.name: self._new_progress(mac, shown[mac.name]) for mac in held}
+                report = self._fleet.each(
+                    lambda mac, line: self._apply_one(mac, line, hold, shown[mac.name], scribe), macs=held, doing="provisioning"
+                )
+        except LockHeld as error:
+            if is_first:
+                raise
+            return {mac.name: Outcome(mac.name, error=_not_taken(error, mac)) for mac in macs}
+        missing = {name: Outcome[MacResult](name, error=error) for name, error in hold.report.errors().items()}
+        done = {outcome.mac: outcome for outcome in report}
+        for name, outcome in done.items():
+            if file is not None and _is_done(outcome):
+                file.finished(name)
+        return missing | done
+
+    def _new_progress(self, mac: Mac, plan: MacPlan) -> Progress:
+        return Progress(len(plan.changes), self._unfinished.made.get(mac.name, ()) if self._unfinished else ())
+
+    def _apply_one(self, mac: Mac, line: Connection, hold: Hold, shown: MacPlan, scribe: Scribe) -> MacResult:
+        progress = self._progress[mac.name]
+        if self._unfinished is not None:
+            progress.tasks = self._done_before(mac, hold.facts[mac.name])
+        look = Look(self._wanted(mac), lambda facts, done: self._diff(mac, facts, done))
+        return MacRun(mac, line, hold, look, progress, scribe).run(shown)
+
+    def _scribe(self, file: RunFile | None) -> Scribe:
+        def made(mac: str, task: str, change: Change) -> None:
+            if file is not None:
+                file.made(mac, task)
+
+        time = datetime.fromtimestamp(self._fleet.clock.now(), UTC).isoformat(timespec="seconds")
+        return Scribe(self.purpose, time, self._fleet.awaiting, made)
 
 
-def run(provisioning: Provisioning, fleet: Fleet, plans: Report[MacPlan], journal: Journal) -> Report[MacResult]:
-    """Apply the plans under the fleet lock, and write down what was done, also after Ctrl-C. Raises LockHeld before anything is changed."""
-    shown = plans.values()
+def run(
+    provisioning: Provisioning,
+    fleet: Fleet,
+    plans: Report[MacPlan],
+    journal: Journal,
+    file: RunFile | None = None,
+    agreed: SavedPlan | None = None,
+) -> Report[MacResult]:
+    """Apply the plans under the fleet lock, and write down what was done, also after Ctrl-C. Raises LockHeld before anything is changed.
+
+    With `file` and the plan that was `agreed` to, the run can be gone on with by --resume until every Mac of it is as wanted.
+    """
+    shown, event = plans.values(), provisioning.purpose.split()[0]
     macs = [mac for mac in fleet.macs if mac.name in shown and shown[mac.name].changes]
-    journal.write("provision-begun", macs={mac.name: len(shown[mac.name].changes) for mac in macs})  # all there is after a SIGKILL
+    counts = {mac.name: len(shown[mac.name].changes) for mac in macs}
+    journal.write(f"{event}-begun", macs=counts, playbook=provisioning.playbook.name)  # all there is after a SIGKILL
+    if file is not None and agreed is not None:
+        file.begin(agreed, finished=[name for name, plan in shown.items() if plan.is_as_wanted])
     try:
-        with fleet_lock(fleet, "provision", macs):
-            results = provisioning.apply(plans)
+        results = provisioning.apply(plans, file)
     except (KeyboardInterrupt, Interrupted) as error:
         raise _interrupted(provisioning, journal, error) from None
     for outcome in results:
         if result := outcome.value:
             lines = [change.line() for _, change in result.done]
             if lines or result.error:
-                journal.write("provision", mac=outcome.mac, changes=lines, error=str(result.error) if result.error else None)
+                journal.write(event, mac=outcome.mac, changes=lines, error=str(result.error) if result.error else None)
+    if file is not None and (found := file.load()) is not None and not found.left:
+        file.remove()
     return results
 
 
 def _interrupted(provisioning: Provisioning, journal: Journal, cause: KeyboardInterrupt | Interrupted) -> Interrupted:
     so_far = provisioning.so_far()
     for mac, (sentence, lines) in so_far.items():
-        journal.write("provision", mac=mac, changes=lines, error=f"interrupted: {sentence}")
+        journal.write(provisioning.purpose.split()[0], mac=mac, changes=lines, error=f"interrupted: {sentence}")
     truths = [sentence for sentence, _ in so_far.values()] or ["nothing was changed"]
     if isinstance(cause, Interrupted):  # a second time, while the lock was given back
         truths += [str(cause), *cause.truths]
-    return Interrupted("provision was interrupted", truths=truths, hint="run the same command again: it goes on with what is left")
+    hint = "run the same command again, or with --resume: it goes on with what is left"
+    return Interrupted(f"{provisioning.purpose} was interrupted", truths=truths, hint=hint)
 
 
-def _result(planned: Outcome[MacPlan], applied: Report[MacResult]) -> Outcome[MacResult]:
-    if planned.value is None:
-        return Outcome(planned.mac, error=planned.error, duration_s=planned.duration_s)
-    if planned.value.is_as_wanted:
-        return Outcome(planned.mac, MacResult(planned.mac, (), planned.value), duration_s=planned.duration_s)
-    return applied[planned.mac]
+def _untouched(planned: Outcome[MacPlan]) -> Outcome[MacResult]:
+    result = MacResult(planned.mac, (), planned.value) if planned.value is not None else None
+    return Outcome(planned.mac, result, planned.error, planned.duration_s)
 
 
-def _run(line: Connection, changes: Sequence[tuple[str, Change]], progress: _Progress, mac: Mac) -> MacfleetError | None:
-    """Make the changes one after another, each over a channel of its own: when the line drops, it is known in which one."""
-    for at, (task, change) in enumerate(changes):
-        progress.under_way = change
-        truths = _truths([made for _, made in progress.done], change, [later for _, later in changes[at + 1 :]])
-        try:
-            results = line.apply(change.commands)
-        except Unreachable as error:
-            return type(error)(str(error), mac=mac.name, truths=[*error.truths, *truths], hint=error.hint)
-        if len(results) < len(change.commands) or not results[-1].ok:
-            return _failed(mac, change, results, truths)
-        progress.done.append((task, change))
-        progress.under_way = None
-    return None
+def _is_done(outcome: Outcome[MacResult]) -> bool:
+    return outcome.value is not None and outcome.value.error is None
 
 
-def _failed(mac: Mac, change: Change, results: Sequence[Result], truths: Sequence[str]) -> MacfleetError:
-    """What the program said comes first; which program that was, below."""
-    last = results[-1] if results else Result(change.commands[0], None, reason="was not run")
-    lines = (last.stderr.strip() or last.stdout.strip()).splitlines()
-    said = lines[-1].strip() if lines else last.failure()
-    ending = f"`{last.command}` {f'ended with {last.exit_status}' if last.exit_status is not None else last.reason}"
-    return CommandFailed(f"{mac.name}: {change.what}: {said}", mac=mac.name, truths=[ending, *truths])
+def _not_taken(error: LockHeld, mac: Mac) -> LockHeld:
+    return LockHeld(str(error), mac=mac.name, truths=error.truths, hint=error.hint)
 
 
-def _with_its_disk(mac: Mac, line: Connection, failure: MacfleetError) -> MacfleetError:
-    """The failure, and the full disk that is its likely cause: uv, Homebrew and macOS each say that in words of their own."""
-    if isinstance(failure, CommandFailed):
-        disk = DiskSpace()
-        with suppress(MacfleetError):
-            for finding in disk.judge(mac, read_facts(line, disk.facts(mac))):
-                if finding.verdict is Verdict.FAIL:
-                    failure.truths = (f"its disk has {finding.have}", *failure.truths)
-                    failure.hint = failure.hint or finding.hint
-    return failure
-
-
-def _truths(done: Sequence[Change], interrupted: Change, waiting: Sequence[Change]) -> list[str]:
-    """What is true on a Mac whose plan stopped in the middle of `interrupted`. The plan was shown: a long list is not repeated."""
-    truths = [f"done: {change.line()}" for change in done]
-    if len(done) > _LONG_LIST:
-        truths = [f"done: the first {len(done)} changes of its plan, up to {done[-1].what}"]
-    truths.append(f"{interrupted.what} was {interrupted.before}, and may be half changed now")
-    return truths + ([f"not begun: {', '.join(change.what for change in waiting)}"] if waiting else [])
-
-
-def _aims(plan: MacPlan) -> set[tuple[str, str]]:
-    """What would be what; not what it was: taking the fleet lock already makes a directory that was absent."""
-    return {(change.what, change.after) for _, change in plan.changes}
-
-
-def _sudo_asks(mac: Mac, plan: MacPlan) -> MacfleetError:
-    return MacfleetError(
-        f"sudo asks for a password on {mac.name}, and nobody is there to type it: nothing was changed there",
-        mac=mac.name,
-        truths=[f"{count(len(plan.changes), 'change')} wait there"],
-        hint=how_to_allow(mac.user),
-    )
-
-
-def _changed_meanwhile(mac: Mac) -> MacfleetError:
-    return MacfleetError(
-        f"{mac.name} differs in other things than when its plan was shown: nothing was done there",
-        mac=mac.name,
-        hint="run the same command again and look at the new plan",
-    )
-
-
-def _still_differs(mac: Mac, plan: MacPlan) -> MacfleetError:
-    left = _still_wanted(plan)
-    if plan.unknown:
-        reasons = list(dict.fromkeys(unknown.reason for _, unknown in plan.unknown))
-        return MacfleetError(reasons[0], mac=mac.name, truths=[*reasons[1:], *left], hint="mend that, then run the same command again")
-    return MacfleetError("every change was made without an error, and still the Mac differs", mac=mac.name, truths=left)
-
-
-def _still_wanted(plan: MacPlan) -> list[str]:
-    if len(plan.changes) <= _LONG_LIST:
-        return [f"{change.line()} is still wanted" for _, change in plan.changes]
-    return [f"{len(plan.changes)} changes are still wanted, from {plan.changes[0][1].what} on; `--dry-run` shows them"]
+def _aims_of(changes: Sequence[SavedChange]) -> set[tuple[str, str]]:
+    return {(change.what, change.after) for change in changes}

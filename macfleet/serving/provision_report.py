@@ -12,14 +12,16 @@ from macfleet.core.outcome import Outcome, Report
 from macfleet.core.units import format_duration
 from macfleet.core.words import count
 from macfleet.playbook.plan import MacPlan
-from macfleet.serving.provision import MacResult
+from macfleet.serving.provision_errors import NotBegun
+from macfleet.serving.provision_mac import MacResult
 
-_OUTCOMES = ("ok", "would change", "changed", "unknown", "failed", "unreachable")
+_OUTCOMES = ("ok", "would change", "changed", "unknown", "not begun", "failed", "unreachable")
 
 
 @dataclass(frozen=True)
 class MacProvision:
-    """One Mac. `outcome` is one of ok, would change, changed, unknown, failed, unreachable; `notes` what it cannot or need not."""
+    """One Mac. `outcome` is one of ok, would change, changed, unknown, not begun, failed, unreachable; `notes` what it cannot or
+    need not."""
 
     mac: str
     outcome: str
@@ -115,6 +117,8 @@ def _without_value(outcome: Outcome[Any]) -> MacProvision:
 
 
 def _failure(error: MacfleetError | None) -> str:
+    if isinstance(error, NotBegun):
+        return "not begun"
     return "unreachable" if isinstance(error, Unreachable) else "failed"
 
 

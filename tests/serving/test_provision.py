@@ -3,17 +3,21 @@ from pathlib import Path
 
 import pytest
 
+from macfleet.core.change import Change
 from macfleet.core.clock import HandClock
-from macfleet.core.errors import ConnectionDropped, Unreachable
+from macfleet.core.errors import ConnectionDropped, LockHeld, Unreachable
 from macfleet.core.secret import Secret
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Inventory
-from macfleet.inventory.settings import Settings
+from macfleet.inventory.settings import Settings, Strict
+from macfleet.macos.pmset import CUSTOM, set_power
+from macfleet.playbook.load import load_playbook
 from macfleet.serving.materials import Materials, read_playbook, read_templates
 from macfleet.serving.provision import Provisioning
 from macfleet.serving.provision_report import applied, planned
-from tests.modules.memory_mac import MAC, MemoryMac
+from tests.modules.memory_mac import MAC
 from tests.modules.play import BUNDLE
+from tests.serving.ledger_mac import LedgerMac
 
 SETTINGS = Settings.model_validate({"wired_limit": "56 GiB", "tailscale": {"enabled": True, "auth_key": {"env": "TS_AUTHKEY"}}})
 ONE = replace(MAC, settings=SETTINGS)
@@ -35,15 +39,15 @@ class Lines:
 
 def pair():
     """Two Macs as shipped, one cable between their first ports."""
-    return MemoryMac(name="HERE", peers={1: "THERE-1"}, tailnet="NoDaemon"), MemoryMac(
+    return LedgerMac(name="HERE", peers={1: "THERE-1"}, tailnet="NoDaemon"), LedgerMac(
         name="THERE", peers={1: "HERE-1"}, tailnet="NoDaemon"
     )
 
 
-def provisioning(lines, macs=(ONE, TWO), playbook=PLAYBOOK):
+def provisioning(lines, macs=(ONE, TWO), playbook=PLAYBOOK, **options):
     fleet = Fleet(Inventory(Path("/x/inventory.yaml"), "x", (ONE, TWO)), macs, connect=lines, clock=HandClock())
     materials = Materials(read_templates(), BUNDLE, lambda source: Secret("tskey-hidden"))
-    return Provisioning(fleet, playbook, materials)
+    return Provisioning(fleet, playbook, materials, **options)
 
 
 def run(lines, **options):
@@ -260,3 +264,187 @@ def test_the_tasks_of_one_tag_stand_on_their_own(tag):
     report = run(Lines(studio_1=one, studio_2=two), playbook=PLAYBOOK.tagged([tag]))
 
     assert report.macs[0].error is None
+
+
+def test_k_changes_cost_two_round_trips_more():
+    one, two = pair()
+    made = provisioning(Lines(studio_1=one, studio_2=two))
+
+    report = applied(made.apply(made.plan()))
+
+    assert report.macs[0].outcome == "changed"
+    assert len(one.trips) == 2 + len(report.macs[0].changes)
+    assert one.heard == ["taken", "released"]
+
+
+def test_changes_that_others_bring_to_light_cost_no_more():
+    one, two = pair()
+    one.tailnet = "NotInstalled"
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert report.macs[0].outcome == "changed"
+    assert len(one.trips) == 2 + len(report.macs[0].changes)
+    assert one.heard[-1] == "released"
+
+
+def test_a_mac_that_agrees_costs_one_round_trip_and_is_not_locked():
+    one, two = pair()
+    run(Lines(studio_1=one, studio_2=two))
+    one.trips.clear()
+    one.heard.clear()
+
+    run(Lines(studio_1=one, studio_2=two))
+
+    assert one.trips == ["read"]
+    assert one.heard == []
+
+
+def test_each_change_is_written_down_before_it_is_made():
+    one, two = pair()
+    one.broken.add("pmset")  # it can be read, and not be written
+
+    report = run(Lines(studio_1=one, studio_2=two), playbook=PLAYBOOK.tagged(["updates", "wired-limit"]))
+
+    assert report.macs[0].error is None
+    assert [entry.what for entry in one.entries()] == [change.what for _, change in report.macs[0].changes if change.undo]
+    assert {entry.by for entry in one.entries()} == {"provision"}
+
+
+def test_what_cannot_be_written_down_is_not_done():
+    one, two = pair()
+    one.is_full = True
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert report.macs[0].outcome == "failed"
+    assert "could not be written down first, so it was not begun" in report.macs[0].error.what
+    assert "No space left on device" in report.macs[0].error.what
+    assert not any("may be half changed" in truth for truth in report.macs[0].error.truths)
+    assert one.pmset["sleep"] == "1"
+    assert one.lock is None
+
+
+def test_the_lock_is_given_back_when_a_change_fails():
+    one, two = pair()
+    two.jobs_that_fail.add("dev.macfleet.agent")
+
+    run(Lines(studio_1=one, studio_2=two))
+
+    assert (one.lock, two.lock) == (None, None)
+
+
+def test_who_is_locked_out_changes_nothing_anywhere():
+    one, two = pair()
+    two.lock = b"{}"
+    made = provisioning(Lines(studio_1=one, studio_2=two))
+
+    with pytest.raises(LockHeld):
+        made.apply(made.plan())
+
+    assert one.pmset["sleep"] == "1"
+    assert one.lock is None
+
+
+BATCHES = """
+serial: {serial}
+max_failures: {allowed}
+tasks:
+  - name: It stays awake
+    notify: [The motd tells of it]
+    pmset: {{sleep: 0}}
+handlers:
+  - name: The motd tells of it
+    file: {{path: /etc/motd, content: awake}}
+"""
+
+
+def batches(serial=1, allowed=0):
+    return load_playbook(BATCHES.format(serial=serial, allowed=allowed), "batches.yaml")
+
+
+def test_no_further_batch_begins_when_too_many_macs_failed():
+    one, two = pair()
+    one.forgets_pmset = True
+
+    report = run(Lines(studio_1=one, studio_2=two), playbook=batches())
+
+    assert [mac.outcome for mac in report.macs] == ["failed", "not begun"]
+    assert "studio-2 was not begun: 1 Mac before it failed" in report.macs[1].error.what
+    assert two.trips == ["read"]
+    assert report.exit_code == 3
+
+
+def test_a_failure_that_is_allowed_stops_no_batch():
+    one, two = pair()
+    one.forgets_pmset = True
+
+    report = run(Lines(studio_1=one, studio_2=two), playbook=batches(allowed=1))
+
+    assert [mac.outcome for mac in report.macs] == ["failed", "changed"]
+
+
+def test_a_mac_is_locked_while_its_batch_is_under_way():
+    one, two = pair()
+    heard = one.heard = two.heard = []
+
+    run(Lines(studio_1=one, studio_2=two), playbook=batches())
+
+    assert heard == ["taken", "released", "taken", "released"]
+
+
+def test_a_mac_that_cannot_be_reached_counts_as_failed():
+    _, two = pair()
+
+    report = run(Lines(studio_2=two), playbook=batches())
+
+    assert [mac.outcome for mac in report.macs] == ["unreachable", "not begun"]
+
+
+def test_a_handler_runs_behind_the_task_that_woke_it_and_on_a_mac_that_agrees_not_at_all():
+    one, two = pair()
+    two.pmset["sleep"] = "0"
+
+    report = run(Lines(studio_1=one, studio_2=two), playbook=batches(serial=2))
+
+    assert [change.what for _, change in report.macs[0].changes] == ["pmset sleep", "file /etc/motd"]
+    assert report.macs[1].outcome == "ok"
+    assert "/etc/motd" not in two.files
+
+
+class Stairs:
+    """A module whose second change shows only when the first is made."""
+
+    name, looks_around, example, Args = "stairs", (), "stairs:", Strict
+
+    def facts(self, args, mac):
+        return (CUSTOM,)
+
+    def diff(self, args, mac, facts, around):
+        step = {"1": "5", "5": "0"}.get(have := facts[CUSTOM].ac["sleep"])
+        return (Change("pmset sleep", have, step, (set_power({"sleep": step}),)),) if step else ()
+
+
+STAIRS = load_playbook("tasks: [{name: Down the stairs, stairs: }]", "stairs.yaml", modules=(Stairs(),))
+
+
+def test_a_second_round_takes_the_mac_again_in_the_trip_of_its_first_change():
+    one, two = pair()
+
+    report = run(Lines(studio_1=one, studio_2=two), playbook=STAIRS)
+
+    assert changes(report, "studio-1") == ["pmset sleep 1 → 5", "pmset sleep 5 → 0"]
+    assert one.heard == ["taken", "released", "taken", "released"]
+    assert one.trips == ["read", "run", "apply", "apply"]
+
+
+def test_a_mac_that_somebody_took_between_two_rounds_is_left_to_them():
+    one, two = pair()
+    one.is_wanted_by_another = True
+
+    report = run(Lines(studio_1=one, studio_2=two), playbook=STAIRS)
+
+    assert "somebody else began to change this Mac between two rounds" in report.macs[0].error.what
+    assert report.macs[0].error.truths == ("done: pmset sleep 1 → 5", "not begun: pmset sleep")
+    assert one.pmset["sleep"] == "5"
+    assert one.lock == b'{"token": "of somebody else"}'
