@@ -129,6 +129,11 @@ class WantedJob:
             return (self._change("disabled from the next boot on", (enable(self.label),), (disable(self.label),)),)
         return ()
 
+    def restart(self, content: bytes) -> Change:
+        """The job that stands there with `content` as its plist, once more from its beginning, after all of its ExitTimeOut."""
+        start = (run(self.label, _log_of(content)),) if self.state == "running" else ()
+        return Change(f"launchd {self.label}", self.state, "restarted", (leave(self.label), enter(self.plist), *start))
+
     def absence(self, facts: Facts) -> Diff:
         """What takes the job and its plist away."""
         have = self._standing(facts)

@@ -55,6 +55,14 @@ launchd:
         job = args.job(mac)
         if args.state == "absent":
             return job.absence(facts)
-        assert args.template is not None  # LaunchdArgs says so
-        content = render(args.template, around.templates, {**template_values(mac, args.vars), "label": args.label})
-        return job.difference(facts, content.encode())
+        return job.difference(facts, _plist(args, mac, around))
+
+    def again(self, args: LaunchdArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
+        """A handler's job starts anew, because what it reads at its start has changed. A job that differs does so anyway."""
+        differs = self.diff(args, mac, facts, around)
+        return differs if differs or args.state == "absent" else (args.job(mac).restart(_plist(args, mac, around)),)
+
+
+def _plist(args: LaunchdArgs, mac: Mac, around: Surroundings) -> bytes:
+    assert args.template is not None  # LaunchdArgs says so
+    return render(args.template, around.templates, {**template_values(mac, args.vars), "label": args.label}).encode()
