@@ -9,6 +9,7 @@ from typing import Any
 
 from macfleet.checks import findings
 from macfleet.checks.cabling import read_ports
+from macfleet.checks.recorded_cables import is_recorded
 from macfleet.core.errors import MacfleetError
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
@@ -43,7 +44,8 @@ class CableAddresses:
         if not wanted and not unread:
             return [findings.ok(self, "no cable between two Macs", self.want)]
 
-        states = [_judge_end(end, address, facts[end.mac]) for end, address in wanted.items()]
+        moved = _moved(inventory, ports)
+        states = [EndState.MOVED if end in moved else _judge_end(end, address, facts[end.mac]) for end, address in wanted.items()]
         wrong = [state for state in states if isinstance(state, str)]
         unknown = [state for state in states if isinstance(state, Unknown)]
         if wrong:
@@ -71,6 +73,7 @@ def wanted_addresses(inventory: Inventory, ports: Mapping[str, tuple[system_prof
 
 class EndState(Enum):
     HAS_IT = "has it"
+    MOVED = "moved"  # the inventory has its cable elsewhere, `cabling` says so, and putting it back settles both
     BRIDGED = "bridged"  # it can have no address as long as it is in there, and thunderbolt-bridge says so
 
 
@@ -97,9 +100,18 @@ def _judge_end(end: End, address: IPv4Interface, facts: Facts) -> EndState | str
 
 
 def _describe(states: Sequence[EndState | str | Unknown]) -> str:
-    have, bridged = states.count(EndState.HAS_IT), states.count(EndState.BRIDGED)
-    told = f"{have} of {len(states)} cable ends have theirs"
-    return f"{told}, {bridged} are still in a bridge (see thunderbolt-bridge)" if bridged else told
+    told = f"{states.count(EndState.HAS_IT)} of {len(states)} cable ends have theirs"
+    bridged, moved = states.count(EndState.BRIDGED), states.count(EndState.MOVED)
+    told += f", {bridged} are still in a bridge (see thunderbolt-bridge)" if bridged else ""
+    return f"{told}, {moved} are not where the inventory has them (see cabling)" if moved else told
+
+
+def _moved(inventory: Inventory, ports: Mapping[str, tuple[system_profiler.Port, ...]]) -> frozenset[End]:
+    """The ends of cables that the inventory has elsewhere; of none, where nobody wrote cables down."""
+    if inventory.cables is None:
+        return frozenset()
+    links = find_links(ports, inventory.order).links
+    return frozenset(end for link in links if not is_recorded(link, inventory.cables) for end in (link.a, link.b))
 
 
 def _nobody_saw(macs: Sequence[str]) -> str:

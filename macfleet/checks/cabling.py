@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from macfleet.checks import findings
+from macfleet.checks import findings, recorded_cables
 from macfleet.checks.rdma import thunderbolt_generation
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
-from macfleet.inventory.mac import Inventory, Mac
+from macfleet.inventory import hardware
+from macfleet.inventory.mac import Cable, Inventory, Mac
 from macfleet.inventory.settings import Topology
 from macfleet.macos import system_profiler
 from macfleet.macos.cabling import Cabling as Cables
@@ -35,7 +36,10 @@ class Cabling:
         cables = find_links(ports, [mac.name for mac in macs])
         unread = [mac.name for mac in macs if mac.name not in ports]
 
-        found = [*self._slow(cables, macs), *self._missing(cables, macs), *self._doubled(cables)]
+        recorded = inventory.cables
+        found = [*self._slow(cables, macs), *self._missing(cables, macs, recorded or ()), *self._doubled(cables)]
+        if recorded is not None:
+            found += recorded_cables.differences(self, recorded, cables, list(_needed(cables, macs)))
         if unread:
             found.append(findings.unknown(self, f"nobody could see the ports of {findings.names(unread)}", _want(macs)))
         elif len(macs) == len(inventory.order):
@@ -52,15 +56,13 @@ class Cabling:
                 hint = f"put a Thunderbolt 5 cable between {link.a} and {link.b}, without a dock: what it trains at counts, not its label"
                 yield findings.fail(self, f"{link} runs at {link.speed_gb_s} Gb/s", f"{want_gb_s} Gb/s", hint)
 
-    def _missing(self, cables: Cables, macs: Sequence[Mac]) -> Iterator[Finding]:
-        for topology in (Topology.MESH, Topology.RING):
-            wanted = [mac.name for mac in macs if mac.settings.interconnect.topology is topology]
-            seen = [mac for mac in wanted if mac in cables.ports]
-            if topology is Topology.RING and seen != wanted:
-                continue  # which cables close a ring depends on those that nobody could see
-            pairs = missing_pairs(cables, seen, topology)
-            for pair, ends in zip(pairs, suggest_cables(cables, pairs), strict=True):
-                yield self._no_cable(cables, pair, ends, topology, len(wanted))
+    def _missing(self, cables: Cables, macs: Sequence[Mac], recorded: Sequence[Cable]) -> Iterator[Finding]:
+        pairs = tuple(_needed(cables, macs))
+        for pair, free in zip(pairs, suggest_cables(cables, pairs, _taken_last(macs)), strict=True):
+            topology = next(mac.settings.interconnect.topology for mac in macs if mac.name == pair[0])
+            size = sum(mac.settings.interconnect.topology is topology for mac in macs)
+            ends = recorded_cables.recorded_ends(*pair, recorded, cables) or free
+            yield self._no_cable(cables, pair, ends, topology, size)
 
     def _no_cable(
         self, cables: Cables, pair: tuple[str, str], ends: tuple[End | None, End | None], topology: Topology, size: int
@@ -88,6 +90,22 @@ class Cabling:
         for dangling in cables.dangling:
             have = f"{dangling.end} leads to a Mac ({dangling.model_identifier}) that is not in the inventory"
             yield findings.warn(self, have, "cables between Macs of the inventory", "add that Mac, or ignore this")
+
+
+def _needed(cables: Cables, macs: Sequence[Mac]) -> Iterator[tuple[str, str]]:
+    """The pairs that need a cable and have none."""
+    for topology in (Topology.MESH, Topology.RING):
+        wanted = [mac.name for mac in macs if mac.settings.interconnect.topology is topology]
+        seen = [mac for mac in wanted if mac in cables.ports]
+        if topology is Topology.RING and seen != wanted:
+            continue  # which cables close a ring depends on those that nobody could see
+        yield from missing_pairs(cables, seen, topology)
+
+
+def _taken_last(macs: Sequence[Mac]) -> frozenset[End]:
+    """The ports next to Ethernet: `hardware` says why."""
+    rows = ((mac.name, hardware.find(mac.hardware)) for mac in macs)
+    return frozenset(End(name, row.port_next_to_ethernet) for name, row in rows if row and row.port_next_to_ethernet)
 
 
 def read_ports(macs: Sequence[Mac], facts: Mapping[str, Facts]) -> dict[str, tuple[Port, ...]]:

@@ -102,7 +102,7 @@ RING = ("1.1-2.2", "2.1-3.2", "3.1-4.2", "4.1-1.2")
     [
         (RING, [("ok", "4 cables at 80 Gb/s")]),
         (("1.1-3.2", "3.1-2.2", "2.1-4.2", "4.1-1.2"), [("ok", "4 cables at 80 Gb/s")]),
-        (RING[:3], [("fail", "no cable between studio-4 and studio-1; free are studio-4 Thunderbolt 1 and studio-1 Thunderbolt 2")]),
+        (RING[:3], [("fail", "no cable between studio-4 and studio-1; free are studio-4 Thunderbolt 3 and studio-1 Thunderbolt 2")]),
     ],
 )
 def test_a_ring_is_closed_in_any_order(cables, found):
