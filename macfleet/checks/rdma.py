@@ -1,7 +1,8 @@
 """Does RDMA work on every cabled port? A chain of reasons; the answer is its first broken link.
 
 What another check names is not said twice: a slow cable is `cabling`'s, a port without an address `cable-addresses`', a
-neighbour whose RDMA is off is a finding on that neighbour. They show here as the explanation of a port that is down.
+neighbour whose RDMA is off is a finding on that neighbour, and a cable that is in order while its port is down is
+`cable-rdma`'s, which sees both its ends. They show here as the explanation of a port that is down.
 """
 
 from __future__ import annotations
@@ -175,8 +176,8 @@ def _down(port: Port, here: str, rdma: ibv.RdmaPort) -> PortState:
         return PortState(port.receptacle, explained=f"nobody knows the speed of {here} (see cabling)")
     if not any(peer.has_rdma for peer in port.peers):
         return PortState(port.receptacle, explained=f"{here} waits for the Mac at its other end, where RDMA is off")
-    broken = f"{here}: {rdma.device} is {rdma.state}, though the cable runs and the other Mac has RDMA on"
-    return PortState(port.receptacle, broken=broken, hint="replug the cable at both ends; if that changes nothing restart both Macs")
+    # Whose fault it is, this Mac's, the other one's or that of two builds, only both ends together can tell.
+    return PortState(port.receptacle, explained=f"{here}: {rdma.device} is {rdma.state} (see cable-rdma)")
 
 
 def _with_known_port(mac: Mac, state: PortState) -> PortState:

@@ -34,7 +34,7 @@ from macfleet.serving.services import Deployed, taken_by_others
 # What must be right before a service starts; the rest of `verify` is about the Mac's long life.
 _ALWAYS = ("sudo", "macos-version", "wired-limit", "disk-space", "runtime", "same-runtime")
 _OVER_CABLES = ("thunderbolt-bridge", "cable-addresses")
-_OVER_RDMA = ("rdma", "same-build", "cabling")  # RDMA wants equal builds on both ends
+_OVER_RDMA = ("rdma", "cable-rdma", "same-build", "cabling")  # RDMA wants equal builds on both ends
 
 
 class Unfit(ServiceFailed):
