@@ -18,7 +18,7 @@ class Sudo:
     source = "sudo(8): `sudo -n` ends with 1 where a password is required; mlx's distributed_config asks for the same set-up"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (sudo.PASSWORDLESS,)
+        return (sudo.PASSWORDLESS, sudo.PASSWORDLESS_FOR_SOME)
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
         want = "sudo without a password"
@@ -27,4 +27,7 @@ class Sudo:
             return [findings.unknown(self, passwordless, want)]
         if passwordless:
             return [findings.ok(self, want, want)]
+        if facts[sudo.PASSWORDLESS_FOR_SOME] is True:
+            have = "sudo asks for a password for most commands: its rule names only some programs"
+            return [findings.fail(self, have, want, sudo.how_to_allow(mac.user))]
         return [findings.fail(self, "sudo asks for a password", want, sudo.how_to_allow(mac.user))]

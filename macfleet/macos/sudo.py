@@ -22,7 +22,10 @@ def how_to_allow(user: str | None) -> str:
     return f'on the Mac, once: echo "{user or "$USER"} ALL=(ALL) NOPASSWD: ALL" | sudo tee /etc/sudoers.d/macfleet'
 
 
-PASSWORDLESS: Fact[bool] = Fact("sudo", (command("sudo", "-n", "true", timeout_s=10),), _understand)
+# `sh`, because a rule that names programs names `true` sooner than a shell, and everything that macfleet writes is written by one.
+PASSWORDLESS: Fact[bool] = Fact("sudo", (command("sudo", "-n", "sh", "-c", ":", timeout_s=10),), _understand)
+# Whether it is to be had for harmless programs at least: then there is a rule, but one that names programs.
+PASSWORDLESS_FOR_SOME: Fact[bool] = Fact("sudo-for-some", (command("sudo", "-n", "true", timeout_s=10),), _understand)
 
 
 def by_password(wanted: Command, password: Secret) -> Command:

@@ -12,26 +12,41 @@ from macfleet.core.finding import Verdict
 from macfleet.inventory.mac import Inventory, Mac
 from macfleet.inventory.settings import Settings
 from macfleet.macos import (
+    date,
     defaults,
     df,
+    diskutil,
+    dscl,
     fdesetup,
     files,
     ibv,
     ifconfig,
+    jobs,
+    last,
+    launch_agents,
     launchctl,
+    mdutil,
     networksetup,
+    notifyutil,
+    panics,
     plutil,
     pmset,
     rdma_ctl,
     runtime,
+    smartctl,
+    socketfilterfw,
     sudo,
     sw_vers,
     sysctl,
     system_profiler,
     tailscale,
+    tmutil,
     uname,
+    ups,
+    vm_stat,
 )
-from tests.macos.recordings import answer
+from macfleet.macos import id as id_
+from tests.macos.recordings import answer, recorded
 
 MESH = ("1.1-2.1", "1.2-3.1", "1.3-4.1", "2.2-3.2", "2.3-4.2", "3.3-4.3")
 GIB = 1024**3
@@ -97,6 +112,7 @@ class Shelf:
         plist = plistlib.dumps({"Label": LABEL, "ProgramArguments": ["sysctl", "iogpu.wired_limit_mb=114688"], "RunAtLoad": True}).decode()
         return {
             sudo.PASSWORDLESS: ("",),
+            sudo.PASSWORDLESS_FOR_SOME: ("",),
             uname.KERNEL: ("Darwin\n",),
             sw_vers.VERSION: ("ProductName:\t\tmacOS\nProductVersion:\t\t26.6.2\nBuildVersion:\t\t25G83\n",),
             sysctl.IDENTITY: (
@@ -126,6 +142,40 @@ class Shelf:
             ),
             runtime.runtime(mac.paths): (installed(), ""),
             runtime.starters(mac.paths): ("",),
+            **self._health(mac),
+        }
+
+    def _health(self, mac):
+        """A Mac that is well: in its second year, cool, without a UPS, with the jobs that macfleet gave it."""
+        job = f"system/{LABEL} = {{\n\tstate = not running\n\truns = 1\n\tlast exit code = 0\n}}\n"
+        smart = {"smart_status": {"passed": True}, "nvme_smart_health_information_log": SSD}
+        return {
+            launchctl.job("com.openssh.sshd"): ("system/com.openssh.sshd = {\n\tstate = not running\n\truns = 0\n}\n",),
+            id_.USER: ("admin\n",),
+            dscl.USERS: (f"admin                {ADMIN}\n",),
+            diskutil.CRYPTO_USERS: (
+                f"Cryptographic user for disk3s1s1 (1 found)\n|\n+-- {ADMIN}\n    Type: Local Open Directory User\n    Volume Owner: Yes\n",
+            ),
+            pmset.CAPABILITIES: ("Capabilities for AC Power:\n sleep\n womp\n autorestart\n",),
+            ups.SOURCES: ("Now drawing from 'AC Power'\n",),
+            ups.UPS: ("",),
+            last.STARTS: ("reboot time     Thu Nov 19 11:14\nshutdown time   Thu Nov 19 11:13\n",),
+            panics.panics(mac.paths): ("",),
+            date.CLOCK: ("2026-11-20T09:27:03+0100\n",),
+            vm_stat.MEMORY: (recorded("ops/vm_stat.mac_mini_m4_macos26.5.1.txt"),),
+            jobs.jobs(mac.paths): (job,),
+            sysctl.PRESSURE: (
+                "kern.memorystatus_vm_pressure_level: 1\nvm.swapusage: total = 0.00M  used = 0.00M  free = 0.00M  (encrypted)\n",
+            ),
+            notifyutil.THERMAL: ("com.apple.system.thermalpressurelevel 0\n",),
+            smartctl.SSD: ((4, json.dumps(smart)),),
+            socketfilterfw.STATE: ("Firewall is disabled. (State = 0)\n",),
+            socketfilterfw.rule(mac.paths.python): ("The application is not part of the firewall \n",),
+            launch_agents.agents(mac.paths): ((1, ""),),
+            launch_agents.EXEMPTIONS: (plistlib.dumps({}).decode(),),
+            mdutil.INDEXING: ("/:\n\tIndexing disabled. \n",),
+            tmutil.DESTINATIONS: ("tmutil: No destinations configured.\n",),
+            tmutil.excludes_models(mac.paths): ("[Included]    /opt/macfleet/models\n",),
         }
 
     def _numbers(self):
@@ -199,6 +249,15 @@ def uuid_of(number, port):
     return f"{number:08}-0000-4000-8000-{port:012}"
 
 
+ADMIN = "5F0A7C22-3C7D-4EA4-8C18-25C6C0F94667"
+SSD = {
+    "critical_warning": 0,
+    "percentage_used": 2,
+    "available_spare": 100,
+    "data_units_written": 100_000_000,  # 51.2 TB
+    "media_errors": 0,
+    "unsafe_shutdowns": 3,
+}
 PMSET = {
     "sleep": "0",
     "displaysleep": "10",

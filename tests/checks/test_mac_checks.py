@@ -47,6 +47,15 @@ def test_sudo(said, verdict):
     assert finding.verdict == verdict
 
 
+def test_sudo_for_some_commands_only_is_told_from_sudo_that_always_asks():
+    asks = (1, "", "sudo: a password is required")
+
+    some, none = (judge(Sudo(), a_mac(), {sudo.PASSWORDLESS: (asks,), sudo.PASSWORDLESS_FOR_SOME: (said,)}) for said in ("", asks))
+
+    assert (some.verdict, some.have) == ("fail", "sudo asks for a password for most commands: its rule names only some programs")
+    assert (none.verdict, none.have) == ("fail", "sudo asks for a password")
+
+
 def test_sudo_that_asks_says_what_to_write_where():
     finding = judge(Sudo(), a_mac(), {sudo.PASSWORDLESS: ((1, ""),)})
 

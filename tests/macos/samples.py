@@ -69,6 +69,7 @@ RECONSTRUCTED = {
     "parse_disabled": ('disabled services = {\n\t"dev.macfleet.agent" => disabled\n\t"com.openssh.sshd" => enabled\n}\n',),
     "parse_excluded": ("[Excluded]    /opt/macfleet/models\n", "[Included]    /opt/macfleet/models\n"),
     "parse_exemptions": (plistlib.dumps({"AllowedEthernetLocalNetworkAddresses": ["10.0.0.0/24"]}).decode(),),
+    "parse_home": ("/Users/admin\n",),
     "parse_id": ("admin\n",),
     "parse_identity": (
         "hw.model: Mac15,14\nhw.memsize: 549755813888\nmachdep.cpu.brand_string: Apple M3 Ultra\nhw.optional.arm64: 1\n",

@@ -415,7 +415,7 @@ class MemoryMac:
         return ""
 
     def _sudo(self, words, stdin, sudo):
-        if words == ["-n", "true"]:
+        if words in (["-n", "true"], ["-n", "sh", "-c", ":"]):
             return (1, "sudo: a password is required") if self.sudo_asks else ""
         self.log.append(f"as {words[words.index('-u') + 1]}")
         as_somebody = words[words.index("-u") + 2 :]
