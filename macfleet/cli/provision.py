@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from macfleet.cli.folding import fold, name_macs
-from macfleet.cli.output import column_width
+from macfleet.cli.outcomes import MacLine, show_errors, show_outcomes
 from macfleet.cli.session import (
     DryRunOption,
     GroupOption,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from macfleet.cli.output import Output
     from macfleet.serving.plan_file import SavedPlan
     from macfleet.serving.playbooks import PlaybookFile
-    from macfleet.serving.provision_report import Provision
+    from macfleet.serving.provision_report import MacProvision, Provision
     from macfleet.serving.run_file import Unfinished
 
 OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only the tasks with this tag; repeat for more", show_default=False)]
@@ -203,16 +203,15 @@ def _show(say: Callable[[str], None], report: Provision, *, with_details: bool) 
 def _answer(output: Output, report: Provision, *, with_changes: bool) -> None:
     if with_changes:
         _show(output.answer, report, with_details=True)
-    width = column_width([mac.mac for mac in report.macs])
-    for mac in report.macs:
-        counted = count(len(mac.changes), "change") if mac.changes else ""
-        output.mac_line(mac.mac, mac.outcome, counted, width=width, duration_s=mac.duration_s)
-        for task, reason in (*mac.notes, *(mac.unknown if mac.error is None else ())):  # the error says it too
-            output.answer(f"  {task}: {reason}")
+    show_outcomes(output, [_line(mac) for mac in report.macs])
     output.answer(report.sentence())
-    for mac in report.macs:
-        if mac.error is not None:
-            output.error(mac.error)
+    show_errors(output, [(mac.mac, mac.error) for mac in report.macs if mac.error is not None])
+
+
+def _line(mac: MacProvision) -> MacLine:
+    counted = count(len(mac.changes), "change") if mac.changes else ""
+    said = (*mac.notes, *(mac.unknown if mac.error is None else ()))  # the error says it too
+    return MacLine(mac.mac, mac.outcome, counted, mac.duration_s, tuple(f"{task}: {reason}" for task, reason in said))
 
 
 def _say_what_is_next(output: Output, report: Provision, way: Way, *, is_left: bool) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from macfleet.cli.completion import playbook_names
-from macfleet.cli.provision import OnlyOption, Way, carry_out
+from macfleet.cli.provision import OnlyOption, PlanOption, Way, carry_out
 from macfleet.cli.session import (
     DryRunOption,
     GroupOption,
@@ -46,6 +47,7 @@ def run(
     only: OnlyOption = None,
     var: VarOption = None,
     dry_run: DryRunOption = False,
+    plan: PlanOption = None,
     yes: YesOption = False,
     json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -56,13 +58,17 @@ def run(
     Example: `macfleet run rdma-network --group studios --dry-run`
 
     The Macs have their turn in batches when the playbook says `serial`. Every mistake in the file is shown before any Mac is
-    asked. Exits as `macfleet provision` does.
+    asked. `macfleet provision --apply FILE` does what a saved plan says, `macfleet provision --resume` goes on with an
+    interrupted run. Exits as `macfleet provision` does.
     """
     from macfleet.serving.playbooks import open_playbook
 
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
-    file = open_playbook(playbook, values_of(var or ()))
-    carry_out(session, file, Way(tuple(only or ()), dry_run, yes, again=f"macfleet run {playbook}"))
+    variables = values_of(var or ())
+    file = open_playbook(playbook, variables)
+    again = f"macfleet run {shlex.join([playbook, *(word for given in var or () for word in ('--var', given))])}"
+    way = Way(tuple(only or ()), dry_run, yes, again=again, purpose=f"run {file.path.stem}", plan=plan, variables=variables)
+    carry_out(session, file, way)
 
 
 def values_of(words: list[str] | tuple[()]) -> dict[str, str]:

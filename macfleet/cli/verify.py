@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from macfleet.cli.folding import fold, name_macs
-from macfleet.cli.output import column_width
+from macfleet.cli.outcomes import MacLine, show_outcomes
 from macfleet.cli.session import (
     GroupOption,
     InventoryOption,
@@ -55,9 +55,7 @@ def verify(
 
 def _show(output: Output, verification: Verification) -> None:
     """A line per Mac, then each finding once with the Macs it is about: four Macs alike are read as one."""
-    width = column_width([mac.mac for mac in verification.macs])
-    for mac in verification.macs:
-        output.mac_line(mac.mac, mac.outcome, mac.summary(), width=width, duration_s=mac.duration_s)
+    show_outcomes(output, [MacLine(mac.mac, mac.outcome, mac.summary(), mac.duration_s) for mac in verification.macs])
     shown = {mac.mac: [finding for finding in mac.findings if _is_worth_showing(finding, output)] for mac in verification.macs}
     for finding, macs in fold(shown):
         output.finding(finding, on=name_macs(macs, of=len(verification.macs)))

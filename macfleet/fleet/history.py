@@ -58,8 +58,8 @@ class Run:
     def sentence(self) -> str:
         """`4 Macs, 7 changes, 1 error`; a single Mac by its name."""
         where = self.macs[0] if len(self.macs) == 1 else count(len(self.macs), "Mac") if self.macs else ""
-        service = next((str(entry["service"]) for entry in self.entries if entry.get("service")), "")
-        said = [service, where, count(self.changes, "change") if self.changes else "", count(self.errors, "error") if self.errors else ""]
+        subject = next((str(entry[key]) for key in ("service", "playbook") for entry in self.entries if entry.get(key)), "")
+        said = [subject, where, count(self.changes, "change") if self.changes else "", count(self.errors, "error") if self.errors else ""]
         if self.was_cut_off:
             said.append("did not say how it ended")
         return ", ".join(word for word in said if word)

@@ -19,12 +19,13 @@ from macfleet.fleet.journal import Journal
 from macfleet.fleet.lock import Hold, holding
 from macfleet.inventory.mac import Mac
 from macfleet.macos.sudo import PASSWORDLESS
+from macfleet.macos.uname import KERNEL, MACS_KERNEL
 from macfleet.modules.base import Surroundings
 from macfleet.playbook.plan import FilledTask, MacPlan, fill_tasks, plan_mac, wanted_facts
 from macfleet.playbook.tasks import Playbook, owed
 from macfleet.serving.materials import Materials
 from macfleet.serving.plan_file import SavedChange, SavedPlan
-from macfleet.serving.provision_errors import changed_meanwhile, not_begun, sudo_asks
+from macfleet.serving.provision_errors import changed_meanwhile, not_a_mac, not_begun, sudo_asks
 from macfleet.serving.provision_mac import Look, MacResult, MacRun, Progress, Scribe, aims
 from macfleet.serving.run_file import RunFile, Unfinished
 
@@ -84,16 +85,18 @@ class Provisioning:
     def _wanted(self, mac: Mac) -> tuple[Fact[Any], ...]:
         if mac.name not in self._tasks:
             return self._seen_from_elsewhere()
-        return tuple(dict.fromkeys((PASSWORDLESS, *wanted_facts(self._tasks[mac.name], mac), *self._seen_from_elsewhere())))
+        return tuple(dict.fromkeys((KERNEL, PASSWORDLESS, *wanted_facts(self._tasks[mac.name], mac), *self._seen_from_elsewhere())))
 
     def _seen_from_elsewhere(self) -> tuple[Fact[Any], ...]:
         """What is read of every Mac of the inventory, because a chosen one's difference depends on it."""
-        return tuple(dict.fromkeys(fact for task in self.playbook.tasks for fact in task.module.looks_around))
+        return tuple(dict.fromkeys(fact for task in (*self.playbook.tasks, *self.playbook.handlers) for fact in task.module.looks_around))
 
     def _plan_one(self, mac: Mac, read: Outcome[Facts]) -> Outcome[MacPlan]:
         if read.value is None:
             return Outcome(mac.name, error=read.error, duration_s=read.duration_s)
         try:
+            if (kernel := read.value[KERNEL]) and kernel != MACS_KERNEL:
+                raise not_a_mac(mac, kernel)
             plan = self._diff(mac, read.value, self._done_before(mac, read.value))
             if plan.changes and read.value[PASSWORDLESS] is False:
                 raise sudo_asks(mac, plan)

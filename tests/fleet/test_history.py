@@ -8,7 +8,7 @@ def line(event, minute=0, run=1, **details):
 
 
 PROVISION = (
-    line("provision-begun", 1, macs={"studio-1": 2, "studio-2": 1}),
+    line("provision-begun", 1, macs={"studio-1": 2, "studio-2": 1}, playbook="provision.yaml"),
     line("provision", 2, mac="studio-1", changes=["pmset sleep 1 → 0", "pmset womp 0 → 1"], error=None),
     line("provision", 3, mac="studio-2", changes=[], error="studio-2: sudo asks"),
 )
@@ -19,7 +19,7 @@ def test_the_lines_of_one_command_are_one_run():
 
     assert (run.id, run.who, run.what, run.macs) == (1, "anna@laptop", "provision", ("studio-1", "studio-2"))
     assert (run.ended - run.began).total_seconds() == 120
-    assert run.sentence() == "2 Macs, 2 changes, 1 error"
+    assert run.sentence() == "provision.yaml, 2 Macs, 2 changes, 1 error"
 
 
 def test_runs_that_were_under_way_at_once_are_told_apart():
@@ -32,7 +32,7 @@ def test_a_run_that_only_began_did_not_say_how_it_ended():
     [run] = runs_of(PROVISION[:1])
 
     assert run.was_cut_off
-    assert run.sentence() == "2 Macs, did not say how it ended"
+    assert run.sentence() == "provision.yaml, 2 Macs, did not say how it ended"
 
 
 def test_lines_from_before_runs_had_numbers_stand_for_themselves():

@@ -42,7 +42,10 @@ def test_a_job_that_stands_is_restarted_behind_the_change():
 
     rounds = run(memory)
 
-    assert rounds == [["file /etc/agent.conf absent → 1 bytes, 644 root:wheel"], ["launchd dev.macfleet.agent running → restarted"]]
+    assert rounds == [
+        ["file /etc/agent.conf absent → 1 bytes, 644 root:wheel"],
+        ["launchd dev.macfleet.agent running since before the change → running"],
+    ]
     assert [line for line in memory.log if "launchctl bootout" in line]
     assert run(memory) == []
 
@@ -59,4 +62,4 @@ def test_a_job_that_a_task_of_the_same_run_brings_is_restarted_behind_it():
     rounds = run(MemoryMac(), with_task)
 
     assert rounds[0][1:] == ["launchd dev.macfleet.agent absent → running"]
-    assert rounds[1:] == [["launchd dev.macfleet.agent running → restarted"]]
+    assert rounds[1:] == [["launchd dev.macfleet.agent running since before the change → running"]]
