@@ -15,6 +15,7 @@ from macfleet.macos import df
 
 class DiskSpace:
     name = "disk-space"
+    measures = True
     why = "weights are staged on the Mac's own disk, and macOS needs room for swap and updates"
     source = "macfleet's own need, as weights are staged there; softwareupdate ends with `Not enough free disk space`"
 

@@ -20,10 +20,10 @@ class Power:
     )
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (pmset.CUSTOM,)
+        return (pmset.CUSTOM, pmset.CAPABILITIES)
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
-        settings, wanted = facts[pmset.CUSTOM], pmset.policy(**mac.settings.power.model_dump())
+        settings, offered, wanted = facts[pmset.CUSTOM], facts[pmset.CAPABILITIES], pmset.policy(**mac.settings.power.model_dump())
         want = ", ".join(f"{key} {value}" for key, value in wanted.items())
         if isinstance(settings, Unknown):
             return [findings.unknown(self, settings, want)]
@@ -33,9 +33,17 @@ class Power:
             want = ", ".join(f"{difference.key} {difference.want}" for difference in different)
             return [findings.fail(self, have, want, "`macfleet provision` sets it, and pmset keeps it over restarts")]
         if absent:
-            have = f"this Mac does not offer {findings.names(absent)}; everything else is as wanted"
-            return [findings.warn(self, have, want, _hint(absent))]
+            return [self._absent(absent, offered, want)]
         return [findings.ok(self, "as wanted", want)]
+
+    def _absent(self, absent: tuple[str, ...], offered: frozenset[str] | Unknown, want: str) -> Finding:
+        """A key that this Mac can set and has never set shows in its capabilities only: there its default holds, which is 0."""
+        unset = () if isinstance(offered, Unknown) else tuple(key for key in absent if key in offered)
+        if unset:
+            have = f"{findings.names(unset)} was never set; everything else is as wanted"
+            return findings.warn(self, have, want, f"`sudo pmset -a {unset[0]} 1` on the Mac")
+        have = f"this Mac does not offer {findings.names(absent)}; everything else is as wanted"
+        return findings.warn(self, have, want, _hint(absent))
 
 
 def _hint(absent: tuple[str, ...]) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from macfleet.checks import findings
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
 from macfleet.inventory.mac import Mac
-from macfleet.macos import tailscale
+from macfleet.macos import date, tailscale
+
+# The way to the Mac ends with its key, and to renew it somebody has to be there.
+SOON = timedelta(days=30)
 
 
 class Tailscale:
@@ -19,12 +24,12 @@ class Tailscale:
     want = "running and online"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (tailscale.STATUS,) if mac.settings.tailscale.enabled else ()
+        return (tailscale.STATUS, date.CLOCK) if mac.settings.tailscale.enabled else ()
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
         if not mac.settings.tailscale.enabled:
             return [findings.ok(self, "not looked at: not wanted", "nothing")]
-        status = facts[tailscale.STATUS]
+        status, now = facts[tailscale.STATUS], facts[date.CLOCK]
         if isinstance(status, Unknown):
             return [findings.unknown(self, status, self.want)]
         have = _describe(status)
@@ -34,7 +39,22 @@ class Tailscale:
             return [findings.fail(self, have, self.want, "`macfleet provision` installs it and joins the tailnet")]
         if not status.is_online:
             return [findings.warn(self, have, self.want, "the daemon runs; look at the network of this Mac and at `tailscale netcheck`")]
+        left = _until_expiry(status, now)
+        if left is not None and left < SOON:
+            hint = f"disable the expiry of {mac.name} in the admin console, tag it, or run `sudo tailscale up --force-reauth` there in time"
+            return [findings.warn(self, f"{have}, in {max(0, left.days)} days", "a key that does not expire soon", hint)]
         return [findings.ok(self, have, self.want)]
+
+
+def _until_expiry(status: tailscale.Tailscale, now: datetime | Unknown) -> timedelta | None:
+    """None when the key does not expire, or nobody can say when."""
+    if status.key_expiry is None or isinstance(now, Unknown):
+        return None
+    try:  # Go writes up to nine digits of a second, and Python reads six
+        expiry = datetime.fromisoformat(re.sub(r"\.\d+", "", status.key_expiry))
+        return expiry - now
+    except (ValueError, TypeError):  # TypeError: without a zone
+        return None
 
 
 def _describe(status: tailscale.Tailscale) -> str:

@@ -13,8 +13,10 @@ ALL = (*CHECKS, *FLEET_CHECKS)
 
 def test_the_checks_are_these():
     assert [check.name for check in ALL] == [
-        "sudo", "macos-version", "hardware", "rdma", "thunderbolt-bridge", "power", "wired-limit", "wired-limit-at-boot", "filevault",
-        "automatic-updates", "tailscale", "disk-space", "runtime", "same-build", "same-runtime", "cabling", "cable-addresses",
+        "sudo", "remote-login", "volume-owner", "macos-version", "hardware", "rdma", "thunderbolt-bridge", "power", "ups", "restarts",
+        "wired-limit", "wired-limit-at-boot", "wired-memory", "memory", "thermal", "ssd", "filevault", "automatic-updates", "tailscale",
+        "firewall", "local-network", "spotlight", "time-machine", "disk-space", "runtime", "jobs",
+        "same-build", "same-runtime", "cabling", "cable-addresses", "cable-rdma",
     ]  # fmt: skip
 
 
@@ -71,8 +73,8 @@ OTHER = ("ProductName: macOS\nProductVersion: 26.6.1\nBuildVersion: 25G75\n",)
         (Shelf(without_addresses=(3,)), ["fleet cable-addresses fail"]),
         (Shelf(said={(4, sw_vers.VERSION): OLD}), ["studio-4 macos-version fail"]),
         (Shelf(said={(4, sw_vers.VERSION): OTHER}), ["fleet same-build fail"]),
-        (Shelf(said={(1, ibv.PORTS): ((None, ""),)}), ["studio-1 rdma unknown"]),
-        (Shelf(driver_wedged=(1,)), ["studio-1 rdma fail"]),
+        (Shelf(said={(1, ibv.PORTS): ((None, ""),)}), ["studio-1 rdma unknown", "fleet cable-rdma unknown"]),
+        (Shelf(driver_wedged=(1,)), ["fleet cable-rdma fail"]),
         (Shelf(cables=MESH[:-1], slow_cables=MESH[:1], rdma_off=(4,)), ["studio-4 rdma fail", "fleet cabling fail", "fleet cabling fail"]),
     ],
     ids=["cable out", "slow cable", "RDMA off", "bridge", "no addresses", "old macOS", "other build", "driver hangs", "wedged", "three"],
