@@ -16,4 +16,5 @@ def parse_uname(text: str) -> str:
     return match[1]
 
 
+MACS_KERNEL = "Darwin"
 KERNEL = ask("kernel", command("uname", "-s", timeout_s=10), parse_uname)

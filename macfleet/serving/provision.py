@@ -95,7 +95,7 @@ class Provisioning:
         if read.value is None:
             return Outcome(mac.name, error=read.error, duration_s=read.duration_s)
         try:
-            if (kernel := read.value[KERNEL]) and kernel != MACS_KERNEL:
+            if isinstance(kernel := read.value[KERNEL], str) and kernel != MACS_KERNEL:
                 raise not_a_mac(mac, kernel)
             plan = self._diff(mac, read.value, self._done_before(mac, read.value))
             if plan.changes and read.value[PASSWORDLESS] is False:

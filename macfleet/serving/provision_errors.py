@@ -64,6 +64,14 @@ def sudo_asks(mac: Mac, plan: MacPlan) -> MacfleetError:
     )
 
 
+def not_a_mac(mac: Mac, kernel: str) -> MacfleetError:
+    return MacfleetError(
+        f"{mac.address} is a {kernel} machine, not the Mac {mac.name}: nothing was changed there",
+        mac=mac.name,
+        hint=f"correct the address of {mac.name} in the inventory, then `macfleet inventory pin --mac {mac.name}`",
+    )
+
+
 def changed_meanwhile(mac: Mac) -> MacfleetError:
     return MacfleetError(
         f"{mac.name} differs in other things than when its plan was shown: nothing was done there",

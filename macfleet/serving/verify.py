@@ -9,13 +9,14 @@ from typing import Any
 from macfleet.checks import FLEET_CHECKS
 from macfleet.checks.base import Check, FleetCheck
 from macfleet.core.errors import Unreachable
-from macfleet.core.fact import Fact, Facts
+from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding, Verdict
 from macfleet.core.outcome import Outcome
 from macfleet.core.units import format_duration
 from macfleet.core.words import count
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
+from macfleet.macos import uname
 from macfleet.serving.checks import checks_of_this_controller
 
 _WHY_REACHABLE = "macfleet acts only on a Mac that answers by SSH with the host key that was pinned for it"
@@ -111,8 +112,15 @@ def _judge(mac: Mac, outcome: Outcome[Facts], checks: Sequence[Check]) -> MacVer
     if outcome.value is None:
         return MacVerification(mac.name, "unreachable", (_unreachable(mac, outcome),), outcome.duration_s)
     reachable = Finding("reachable", Verdict.OK, f"{mac.address}:{mac.port} answers with the pinned host key", "reachable", _WHY_REACHABLE)
-    findings = (reachable, *(finding for check in checks for finding in check.judge(mac, outcome.value)))
+    findings = (reachable, *(finding for check in _worth_asking(mac, outcome.value, checks) for finding in check.judge(mac, outcome.value)))
     return MacVerification(mac.name, _outcome_of(findings), findings, outcome.duration_s)
+
+
+def _worth_asking(mac: Mac, facts: Facts, checks: Sequence[Check]) -> Sequence[Check]:
+    """Of a machine that is no Mac only that it is none: what it knows of pmset or of a runtime is nobody's trouble."""
+    if uname.KERNEL not in facts or isinstance(kernel := facts[uname.KERNEL], Unknown) or kernel == uname.MACS_KERNEL:
+        return checks
+    return [check for check in checks if uname.KERNEL in check.facts(mac)]
 
 
 def _outcome_of(findings: Sequence[Finding]) -> str:

@@ -17,6 +17,7 @@ from macfleet.inventory.settings import Settings
 from macfleet.macos import brew, defaults, ifconfig, networksetup
 from macfleet.macos.files import _KEEP, _REMOVE_IF_EMPTY, WRITE
 from macfleet.macos.plutil import PREFERENCES
+from macfleet.macos.socketfilterfw import rule
 from macfleet.modules.job import _ENTER, _LEAVE, _RUN
 from macfleet.modules.runtime import _EMPTY, _UV
 from macfleet.modules.tailscale import _WITH_KEY_FILE
@@ -40,6 +41,8 @@ FURNISHED = {
     **{path: Entry(None, "755", "root", "wheel") for path in ("/Library", "/Library/LaunchDaemons", "/opt", "/var", "/var/db", "/etc")},
     "/var/db/macfleet": Entry(None, "755", "root", "wheel"),
     "/opt/homebrew": Entry(None, "755"),
+    "/opt/homebrew/bin": Entry(None, "755"),
+    "/opt/homebrew/bin/iperf3": Entry(b"", "755"),
 }
 
 
@@ -70,6 +73,10 @@ class MemoryMac:
     tailnet: str = "NeedsLogin"
     tailnet_settings: dict = field(default_factory=lambda: {"Hostname": "", "RunSSH": False})
     searches_updates: bool = True
+    names: dict[str, str] = field(default_factory=lambda: {"ComputerName": "Mac Studio", "LocalHostName": "Mac-Studio"})
+    is_indexed: bool = True
+    firewall: int = 0
+    let_in: dict[str, bool] = field(default_factory=dict)
     has_brew: bool = True
     disabled: frozenset[str] = frozenset()
     jobs_that_fail: set[str] = field(default_factory=set)
@@ -79,6 +86,7 @@ class MemoryMac:
     broken: set[str] = field(default_factory=set)  # programs that end with 1
     drops_at: str = ""  # the line is lost when this is run
     sudo_asks: bool = False
+    kernel: str = "Darwin"
     forgets_pmset: bool = False
     free_kib: int = 200 << 20
 
@@ -208,6 +216,15 @@ class MemoryMac:
         self.files[words[-1]] = Entry(words[-2])
         return ""
 
+    def _rmdir(self, words, stdin, sudo):
+        return self._remove_if_empty(words[-1])
+
+    def _test(self, words, stdin, sudo):
+        return "" if words[-1] in self.files else (1, "")
+
+    def _readlink(self, words, stdin, sudo):
+        return f"{words[-1]}\n" if words[-1] in self.files else (1, "")
+
     def _sh(self, words, stdin, sudo):
         _, script, _zero, *rest = words
         if script == WRITE:
@@ -229,6 +246,7 @@ class MemoryMac:
             _KEEP: self._keep_copy,
             _REMOVE_IF_EMPTY: self._remove_if_empty,
             _EMPTY: self._empty,
+            rule("").commands[0].argv[2]: self._firewall_rule,
             brew._UNINSTALL: lambda formula: self._rm([f"/opt/homebrew/opt/{formula}"], None, False),
             defaults._DELETE: self._delete_default,
             ifconfig._ADD_MEMBER: self._add_member,
@@ -285,6 +303,37 @@ class MemoryMac:
         if len(words) == 2:
             self.searches_updates = words[1] == "on"
         return f"Automatic checking for updates is turned {'on' if self.searches_updates else 'off'}\n"
+
+    def _scutil(self, words, stdin, sudo):
+        verb, kind, *name = words
+        if verb == "--set":
+            self.names = {**{other: value for other, value in self.names.items() if other != kind}, **({kind: name[0]} if name[0] else {})}
+            return ""
+        return f"{self.names[kind]}\n" if kind in self.names else (1, f"{kind}: not set")
+
+    def _mdutil(self, words, stdin, sudo):
+        if words[0] == "-i":
+            self.is_indexed = words[1] == "on"
+        return f"/:\n\tIndexing {'enabled' if self.is_indexed else 'disabled'}. \n"
+
+    def _socketfilterfw(self, words, stdin, sudo):
+        match words:
+            case ["--setglobalstate", switch]:
+                self.firewall = 0 if switch == "off" else max(self.firewall, 1)
+            case ["--setblockall", switch]:
+                self.firewall = 2 if switch == "on" else min(self.firewall, 1)
+            case ["--add", path]:
+                self.let_in[path] = True
+            case ["--unblockapp" | "--blockapp" as verb, path]:
+                self.let_in[path] = verb == "--unblockapp"
+            case ["--remove", path]:
+                self.let_in.pop(path, None)
+        return f"(State = {self.firewall})\n"
+
+    def _firewall_rule(self, path):
+        if path not in self.let_in:
+            return "The application is not part of the firewall \n"
+        return f"Incoming connection to {path} is {'permitted' if self.let_in[path] else 'blocked'} \n"
 
     # --- launchd
 
@@ -413,6 +462,9 @@ class MemoryMac:
             case ["services", "stop", "tailscale"]:
                 self.tailnet = "NoDaemon"
         return ""
+
+    def _uname(self, words, stdin, sudo):
+        return f"{self.kernel}\n"
 
     def _sudo(self, words, stdin, sudo):
         if words in (["-n", "true"], ["-n", "sh", "-c", ":"]):

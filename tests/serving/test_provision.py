@@ -205,6 +205,17 @@ def test_sudo_that_asks_is_said_before_anything_is_done():
     assert one.log == []
 
 
+def test_a_machine_that_is_no_mac_is_not_touched_and_its_neighbour_is():
+    box, two = pair()
+    box.kernel = "Linux"
+
+    report = run(Lines(studio_1=box, studio_2=two))
+
+    assert report.macs[0].error.what == "10.0.0.1 is a Linux machine, not the Mac studio-1: nothing was changed there"
+    assert box.log == []
+    assert two.log != []
+
+
 def test_a_mac_that_changed_since_its_plan_was_shown_is_left_alone():
     one, two = pair()
     made = provisioning(Lines(studio_1=one, studio_2=two))
