@@ -109,6 +109,7 @@ class State(_Kept):
     pmset: dict[str, int] = Field(default_factory=dict)
     services: list[NetworkService] = Field(default_factory=list)
     checks_for_updates: bool = True
+    names: dict[str, str] = Field(default_factory=dict)  # as scutil calls them; absent: the name of the rehearsal, no HostName
     formulas: list[str] = Field(default_factory=list)
     tailnet: Tailnet | None = None
     launchd_overrides: dict[str, bool] = Field(default_factory=dict)  # label → disabled

@@ -125,6 +125,16 @@ def absent_directories(paths: Sequence[str]) -> Fact[tuple[str, ...]]:
     return Fact(f"directories above {' '.join(paths)}", (command("stat", "-f", "%N", *above, timeout_s=10),), understand)
 
 
+def real_path(path: str) -> Fact[str | None]:
+    """The file behind all links; None where nothing is."""
+
+    def understand(results: Sequence[Result]) -> str | None:
+        said = results[0].stdout.strip()
+        return said if results[0].ok and said.startswith("/") else None
+
+    return Fact(f"file behind {path}", (command("readlink", "-f", path, timeout_s=10),), understand)
+
+
 def write_file(path: str, content: bytes | Secret, mode: int = 0o644, owner: str | None = None, sudo: bool = False) -> tuple[Command, ...]:
     """Commands that put `content` at `path` at once: a temporary neighbour, made private before anything is in it, then renamed.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from macfleet.core.command import command
+from macfleet.core.command import Command, command
 from macfleet.macos.answers import ask, unparsable
 
 
@@ -20,3 +20,7 @@ def parse_indexing(text: str) -> bool:
 
 
 INDEXING = ask("spotlight", command("mdutil", "-s", "/", timeout_s=15), parse_indexing)
+
+
+def set_indexing(is_on: bool) -> Command:
+    return command("mdutil", "-i", "on" if is_on else "off", "/", sudo=True, timeout_s=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from macfleet.core.command import command
+from macfleet.core.command import Command, command
 from macfleet.core.fact import Fact, Unknown
 from macfleet.core.result import Result
 from macfleet.macos.answers import ask, unparsable
@@ -45,3 +45,33 @@ def rule(path: str) -> Fact[bool | None]:
 
 
 STATE = ask("firewall", command("socketfilterfw", "--getglobalstate", timeout_s=10), parse_firewall)
+
+
+def switch(state: int) -> tuple[Command, ...]:
+    """The commands that bring the firewall into this state: 0 off, 1 on, 2 on and letting nobody in."""
+    on, block = ("on" if state else "off"), ("on" if state == 2 else "off")
+    return (
+        (_set("--setglobalstate", on), _set("--setblockall", block))
+        if state == 2
+        else (_set("--setblockall", block), _set("--setglobalstate", on))
+    )
+
+
+def add(path: str) -> Command:
+    return _set("--add", path)
+
+
+def let_in(path: str) -> Command:
+    return _set("--unblockapp", path)
+
+
+def keep_out(path: str) -> Command:
+    return _set("--blockapp", path)
+
+
+def remove(path: str) -> Command:
+    return _set("--remove", path)
+
+
+def _set(option: str, value: str) -> Command:
+    return command("socketfilterfw", option, value, sudo=True, timeout_s=15)

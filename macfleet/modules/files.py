@@ -103,14 +103,16 @@ class Wanted:
             f"file {mac.paths.shown(self.path)}",
             differs,
             f"{len(content)} bytes, {self.mode} {owner}",
-            (*keep(mac, self.path, have), *self._write(content, owner)),
+            (*keep(mac, self.path, have), *write(self.path, content, self.mode, owner)),
             undo=(*undo_file(mac, self.path, have), *undo_directories(absent)),
             detail=shown_difference(mac, self.path, self.mode, content, have, text),
         )
 
-    def _write(self, content: bytes, owner: str) -> tuple[Command, ...]:
-        make = command("mkdir", "-p", dirname(self.path), sudo=True, timeout_s=10)
-        return (make, *write_file(self.path, content, mode=int(self.mode, 8), owner=owner, sudo=True))
+
+def write(path: str, content: bytes, mode: str, owner: str) -> tuple[Command, ...]:
+    """The file as a whole, and the directories that it stands in."""
+    make = command("mkdir", "-p", dirname(path), sudo=True, timeout_s=10)
+    return (make, *write_file(path, content, mode=int(mode, 8), owner=owner, sudo=True))
 
 
 def keep(mac: Mac, path: str, have: FileState | None) -> tuple[Command, ...]:

@@ -134,16 +134,6 @@ class WantedJob:
         start = (run(self.label, _log_of(content)),) if self.state == "running" else ()
         return self._change(f"{self.state} since before the change", (leave(self.label), enter(self.plist), *start), ())
 
-    def restart(self, facts: Facts, content: bytes) -> Diff:
-        """The job once more from its plist, although it agrees: something that it reads at its start has changed.
-
-        Out and in again, not `kickstart -k`: it has its whole ExitTimeOut, and nothing that holds wired memory is killed.
-        """
-        difference = self.difference(facts, content)
-        start = (run(self.label, _log_of(content)),) if self.state == "running" else ()
-        again = Change(f"launchd {self.label}", "as it was started", "started again", (leave(self.label), enter(self.plist), *start))
-        return difference or (again,)
-
     def absence(self, facts: Facts) -> Diff:
         """What takes the job and its plist away."""
         have = self._standing(facts)

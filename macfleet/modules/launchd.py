@@ -36,7 +36,10 @@ class LaunchdArgs(Strict):
 
 
 class Launchd:
-    """Waits until a job has really gone before it comes again, and sees a new one stay up before it calls it running."""
+    """Waits until a job has really gone before it comes again, and sees a new one stay up before it calls it running.
+
+    As a handler it starts the job again, with all the time that its ExitTimeOut gives it to end.
+    """
 
     name = "launchd"
     Args = LaunchdArgs

@@ -22,8 +22,10 @@ from macfleet.macos import (
     plutil,
     pmset,
     rdma_ctl,
+    scutil,
     smartctl,
     socketfilterfw,
+    softwareupdate,
     sw_vers,
     sysctl,
     system_profiler,
@@ -292,6 +294,49 @@ def test_a_domain_in_which_nothing_is_left_has_no_file(mac):
     run(mac, "defaults", "delete", "/Library/Preferences/x", "key", is_root=True)
 
     assert not (mac.root / "Library/Preferences/x.plist").exists()
+
+
+def test_a_new_mac_has_two_names_and_takes_a_third(mac):
+    assert answer(mac, scutil.NAMES) == {"ComputerName": "studio-1", "LocalHostName": "studio-1", "HostName": None}
+
+    run(mac, *scutil.set_name("HostName", "studio-1.example.net").argv, is_root=True)
+    assert answer(mac, scutil.NAMES)["HostName"] == "studio-1.example.net"
+    assert run(mac, "hostname").stdout == "studio-1.example.net\n"
+
+    run(mac, *scutil.set_name("HostName", None).argv, is_root=True)
+    assert answer(mac, scutil.NAMES)["HostName"] is None
+    assert run(mac, "hostname").stdout == "studio-1.local\n"
+
+
+def test_the_firewall_lets_in_whom_it_was_told_to(mac):
+    path = str(mac.root / "opt")
+    for command in (*socketfilterfw.switch(1), socketfilterfw.add(path), socketfilterfw.keep_out(path)):
+        run(mac, *command.argv, is_root=True)
+
+    assert answer(mac, socketfilterfw.STATE) == 1
+    assert mac.state.wear.firewall_rules == {path: False}
+
+    for command in (socketfilterfw.let_in(path), *socketfilterfw.switch(2)):
+        run(mac, *command.argv, is_root=True)
+    assert answer(mac, socketfilterfw.STATE) == 2
+    assert mac.state.wear.firewall_rules == {path: True}
+
+    for command in (socketfilterfw.remove(path), *socketfilterfw.switch(0)):
+        run(mac, *command.argv, is_root=True)
+    assert answer(mac, socketfilterfw.STATE) == 0
+    assert mac.state.wear.firewall_rules == {}
+
+
+def test_spotlight_stops_and_begins_again(mac):
+    for is_on in (False, True):
+        run(mac, *mdutil.set_indexing(is_on).argv, is_root=True)
+        assert answer(mac, mdutil.INDEXING) is is_on
+
+
+def test_updates_are_looked_for_as_scheduled(mac):
+    for is_on in (False, True):
+        run(mac, *softwareupdate.schedule(is_on).argv, is_root=True)
+        assert answer(mac, softwareupdate.SCHEDULE) is is_on
 
 
 def test_a_job_and_the_list_of_disabled_ones(mac):

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import plistlib
+import shlex
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile
 from pathlib import PurePosixPath
@@ -163,7 +164,7 @@ class MemoryMac:
         entry = self.files.get(self._follow(words[-1]))
         if entry is None or not isinstance(entry.content, bytes):
             return 1, f"cat: {words[-1]}: {'Is a directory' if entry else 'No such file or directory'}"
-        return entry.content.decode() if self._may_read(entry, sudo) else (1, f"cat: {words[-1]}: Permission denied")
+        return entry.content.decode(errors="replace") if self._may_read(entry, sudo) else (1, f"cat: {words[-1]}: Permission denied")
 
     _head = _cat
 
@@ -226,7 +227,10 @@ class MemoryMac:
         return f"{words[-1]}\n" if words[-1] in self.files else (1, "")
 
     def _sh(self, words, stdin, sudo):
-        _, script, _zero, *rest = words
+        _, script, *rest = words
+        if "|| exit 0\nexec " in script:  # the undo of a command of the user's own
+            return self._rmdir([shlex.split(script)[-1]], None, sudo)
+        _zero, *rest = rest
         if script == WRITE:
             self.files[rest[0]] = Entry(stdin, "600", *self._who(sudo))
             return ""

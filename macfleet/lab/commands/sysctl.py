@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from macfleet.core.units import GIB, MIB
+from macfleet.lab.commands.scutil import host_name
 from macfleet.lab.state import Kernel
 from macfleet.lab.strange import sysctls
 from macfleet.lab.world import Call, Reply, World
@@ -60,7 +61,7 @@ def _values(world: World) -> dict[str, str]:
         "kern.boottime": since,
         "kern.osproductversion": world.state.macos_version,
         "kern.osversion": world.state.macos_build,
-        "kern.hostname": f"{world.state.name}.local",
+        "kern.hostname": host_name(world),
         "kern.memorystatus_vm_pressure_level": str(wear.pressure_level),
         "kern.memorystatus_level": "92",
         "vm.swapusage": _swap(wear.swap_used_bytes),
