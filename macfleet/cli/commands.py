@@ -28,12 +28,24 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "enroll": Entry(
+        "enroll:enroll",
+        "Let macfleet into new Macs: pin their host keys, log in once by password, install your key and a checked sudoers rule.",
+    ),
     "verify": Entry("verify:verify", "Check the Macs: macOS, cables, RDMA, power, wired limit, disk and the rest. Changes nothing."),
+    "explain": Entry(
+        "explain:explain", "Explain a check: what it asks, why it matters, where that is known from, which commands it reads."
+    ),
     "provision": Entry(
         "provision:provision", "Make the Macs as the inventory wants them: power, wired limit, network, Tailscale, the workers' runtime."
     ),
     "run": Entry("run:run", "Run a playbook, your own or one of macfleet's: plan, question, run, read again."),
     "playbook": Entry("playbook:app", "List playbooks, and check one without a Mac."),
+    "modules": Entry("modules:modules", "Show the verbs that a playbook may use, or explain one. Asks no Mac."),
+    "unenroll": Entry(
+        "unenroll:unenroll",
+        "Take back what `enroll` did: the key and the sudoers rule it put there, and nothing else.",
+    ),
     "deploy": Entry(
         "deploy:deploy",
         "Serve a model: place its layers on Macs, stage the weights, start workers and gateway, prove it with a canary.",
@@ -50,6 +62,10 @@ COMMANDS: dict[str, Entry] = {
     "exec": Entry("exec_:exec_", "Run a command on every chosen Mac and fold identical answers.", options_end_at_first_word=True),
     "facts": Entry("facts:facts", "Show what the Macs say, as macfleet understands it. Changes nothing."),
     "history": Entry("history:app", "Show what was done to the fleet from here, run by run."),
+    "unprovision": Entry(
+        "unprovision:unprovision",
+        "Take back everything that macfleet changed on the Macs: settings, files, jobs, weights, and at last its own access.",
+    ),
     "cables": Entry("cables:cables", "Draw who is plugged into whom, port by port, or plan the cables of a mesh or ring. Changes nothing."),
     "inventory": Entry("inventory:app", "Show, check and complete the inventory. Asks no Mac, but for `pin`."),
     "lock": Entry("lock:app", "Show or break the fleet lock."),

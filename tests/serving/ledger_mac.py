@@ -3,10 +3,12 @@
 import json
 import shlex
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 
 from macfleet.core.command import Command
 from macfleet.fleet.lock import _RELEASE, _TAKE, HELD
 from macfleet.macos.ledger import _STRIKE, RECORD, parse_ledger
+from macfleet.serving.unprovision_mac import _KEEP_LEDGER
 from tests.modules.memory_mac import Entry, MemoryMac
 
 STATE = "/var/db/macfleet"
@@ -38,6 +40,12 @@ class LedgerMac(MemoryMac):
             if not results[-1].ok:
                 return results
         return results + super().run(then)
+
+    def enrol(self, rule):
+        """As `enroll` leaves a Mac."""
+        self.files |= {path: Entry(b"rule", "440", "root", "wheel") for argv in rule.undo for path in argv[-1:]}
+        self.files[STATE] = Entry(None, "755", "root", "wheel")
+        self.ledger += json.dumps(rule.as_json()).encode() + b"\n"
 
     def entries(self):
         return parse_ledger(self.ledger.decode())
@@ -75,12 +83,42 @@ class LedgerMac(MemoryMac):
             case _ if script == _STRIKE:
                 self.ledger += arguments[1].encode() + b"\n"
                 return ""
-            case _ if " && " in script and len(words) == 2:
+            case _ if script == _KEEP_LEDGER:
+                self.lock = None
+                self._remove_below(STATE)
+                return ""
+            case _ if len(words) == 2:
                 return self._one_by_one(script, sudo)
         return super()._sh(words, stdin, sudo)
 
     def _uv(self, words, stdin, sudo):
         return (1, "uv: broken") if "uv" in self.broken else super()._uv(words, stdin, sudo)
+
+    def _rm(self, words, stdin, sudo):
+        if words[0] != "-rf":
+            return super()._rm(words, stdin, sudo)
+        for path in words[1:]:
+            self._remove_below(path)
+            self.files.pop(path, None)
+            if path == STATE:
+                self.lock, self.ledger = None, b""
+        return ""
+
+    def _remove_below(self, path):
+        self.files = {other: entry for other, entry in self.files.items() if not other.startswith(f"{path}/")}
+
+    def _find(self, words, stdin, sudo):
+        if "du" in words:
+            return ""
+        if words[1:4] == ["-maxdepth", "1", "-name"]:
+            return "".join(f"{path}\n" for path in sorted(self.files) if fnmatch(path, f"{words[0]}/{words[4]}"))
+        return super()._find(words, stdin, sudo)
+
+    def _launchctl(self, words, stdin, sudo):
+        if words[0] == "bootout":
+            self.jobs.pop(words[1].removeprefix("system/"), None)
+            return ""
+        return super()._launchctl(words, stdin, sudo)
 
     def _sudo(self, words, stdin, sudo):
         if "-u" in words:
