@@ -43,6 +43,12 @@ def playbook_names() -> list[str]:
     return [path.stem for path in sorted(data_path("playbooks").glob("*.yaml"))] + own
 
 
+def module_names() -> list[str]:
+    from macfleet.modules import MODULES
+
+    return [module.name for module in MODULES]
+
+
 def _inventory(ctx: typer.Context) -> Inventory | None:
     from macfleet.inventory.load import load_inventory
 
