@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,8 +23,19 @@ from macfleet.cli.session import (
 from macfleet.core.finding import Finding, Verdict
 
 if TYPE_CHECKING:
+    from macfleet.checks.past import Past
     from macfleet.cli.output import Output
     from macfleet.serving.verify import Verification
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="RUN", help="Show what is otherwise than at that run of `macfleet history`, or `last`", show_default=False
+    ),
+]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Look again and again, and show what changes, until Ctrl-C")]
+EveryOption = Annotated[str, typer.Option("--every", help="With --watch: how long to wait between two looks")]
+JunitOption = Annotated[Path | None, typer.Option("--junit", help="Also write the findings as JUnit XML, for CI", show_default=False)]
 
 
 def verify(
@@ -31,6 +43,10 @@ def verify(
     mac: MacOption = None,
     group: GroupOption = None,
     tag: TagOption = None,
+    since: SinceOption = None,
+    watch: WatchOption = False,
+    every: EveryOption = "30 s",
+    junit: JunitOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
@@ -39,21 +55,40 @@ def verify(
 
     Example: `macfleet verify --group studios`
 
+    Each run is kept in the journal, so that the next one can say what is new. `macfleet explain CHECK` says why a check matters.
     Exits 0 when everything is as wanted, 1 when a check fails or could not be judged, 3 when a Mac is unreachable.
     """
+    from macfleet.serving.looks import load_past
     from macfleet.serving.verify import verify as run
 
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
+    if watch:
+        from macfleet.cli.watch import Watch
+
+        Watch(session, every, since=since, junit=junit).run()
+    before = None
+    if since is not None:
+        from macfleet.serving.drift import find_run
+
+        before = find_run(session.journal.entries(), since)
     with session.fleet() as fleet:
-        verification = run(fleet)
-    if json:
+        past = load_past(session.inventory.state_dir, fleet.clock.now())
+        verification = run(fleet, past=past)
+    if junit is not None:
+        write_junit(junit, verification)
+    if before is not None:
+        from macfleet.cli.drifted import answer_drift
+
+        answer_drift(session.output, before, verification)
+    elif json:
         session.output.json(verification.as_json())
     else:
-        _show(session.output, verification)
+        show(session.output, verification)
+    keep(session, past, verification)
     raise typer.Exit(verification.exit_code)
 
 
-def _show(output: Output, verification: Verification) -> None:
+def show(output: Output, verification: Verification) -> None:
     """A line per Mac, then each finding once with the Macs it is about: four Macs alike are read as one."""
     show_outcomes(output, [MacLine(mac.mac, mac.outcome, mac.summary(), mac.duration_s) for mac in verification.macs])
     shown = {mac.mac: [finding for finding in mac.findings if _is_worth_showing(finding, output)] for mac in verification.macs}
@@ -64,6 +99,27 @@ def _show(output: Output, verification: Verification) -> None:
     output.answer(verification.sentence())
     if verification.can_be_provisioned:
         output.next_step("macfleet provision")
+
+
+def keep(session: Session, past: Past, verification: Verification) -> None:
+    """For the next run: what was seen, and a line in the journal. Nobody's verdict depends on a directory that may be written."""
+    from macfleet.core.errors import MacfleetError
+    from macfleet.serving.drift import journal_entry
+    from macfleet.serving.looks import save_looks
+
+    try:
+        session.journal.write("verify", **journal_entry(verification))
+        save_looks(session.inventory.state_dir, past, verification.looks)
+    except MacfleetError as error:
+        session.output.warn(f"{error}: the next run cannot say what is new since this one")
+    except OSError as error:
+        session.output.warn(f"{error.filename}: {error.strerror}: the next run cannot say what is new since this one")
+
+
+def write_junit(path: Path, verification: Verification) -> None:
+    from macfleet.cli.junit import render
+
+    path.write_text(render(verification), encoding="utf-8")
 
 
 def _is_worth_showing(finding: Finding, output: Output) -> bool:

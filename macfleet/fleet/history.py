@@ -10,8 +10,8 @@ from typing import Any
 from macfleet.core.words import count
 
 Entry = Mapping[str, Any]
-# Said of every line; everything else of a line is its details.
-_HEAD = ("time", "event", "id", "who", "mac")
+# Said of every line, or for `verify --since` only (`seen`); everything else of a line is its details.
+_HEAD = ("time", "event", "id", "who", "mac", "seen")
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from macfleet.checks import FLEET_CHECKS
 from macfleet.checks.base import Check, FleetCheck
+from macfleet.checks.past import Look, Past, Sample, look, sample
 from macfleet.core.errors import Unreachable
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding, Verdict
@@ -17,7 +18,7 @@ from macfleet.core.words import count
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
 from macfleet.macos import uname
-from macfleet.serving.checks import checks_of_this_controller
+from macfleet.serving.checks import checks_of_this_controller, checks_with
 
 _WHY_REACHABLE = "macfleet acts only on a Mac that answers by SSH with the host key that was pinned for it"
 
@@ -52,6 +53,8 @@ class Verification:
     macs: tuple[MacVerification, ...]
     fleet: tuple[Finding, ...]
     duration_s: float
+    looks: Mapping[str, tuple[Look, Sample | None]] = field(default_factory=dict)  # of the Macs that answered, for the next run
+    measuring: frozenset[str] = frozenset()  # checks whose `have` is a reading that moves by itself
 
     @property
     def exit_code(self) -> int:
@@ -91,13 +94,22 @@ class Verification:
         }
 
 
-def verify(fleet: Fleet, *, checks: Sequence[Check] | None = None, fleet_checks: Sequence[FleetCheck] = FLEET_CHECKS) -> Verification:
-    """Read once, judge everything. A Mac that cannot be read has the finding `reachable`, and its neighbours are judged all the same."""
+def verify(
+    fleet: Fleet,
+    *,
+    checks: Sequence[Check] | None = None,
+    fleet_checks: Sequence[FleetCheck] = FLEET_CHECKS,
+    past: Past | None = None,
+) -> Verification:
+    """Read once, judge everything. A Mac that cannot be read has the finding `reachable`, and its neighbours are judged all the same.
+
+    `past`: what earlier looks saw; None for a look that no later one will compare with.
+    """
     started = fleet.clock.monotonic()
-    own = checks_of_this_controller() if checks is None else checks
+    own = checks if checks is not None else checks_of_this_controller() if past is None else checks_with(past)
+    asked: tuple[Check | FleetCheck, ...] = (*own, *fleet_checks)
 
     def wanted(mac: Mac) -> Sequence[Fact[Any]]:
-        asked: tuple[Check | FleetCheck, ...] = (*own, *fleet_checks)
         return [fact for check in asked for fact in check.facts(mac)]
 
     report = fleet.read(wanted)
@@ -105,7 +117,10 @@ def verify(fleet: Fleet, *, checks: Sequence[Check] | None = None, fleet_checks:
     macs = tuple(_judge(mac, report[mac.name], own) for mac in fleet.macs)
     chosen = replace(fleet.inventory, macs=tuple(fleet.macs))  # Macs that were not asked are no part of the question
     about_fleet = tuple(finding for check in fleet_checks for finding in check.judge(chosen, facts))
-    return Verification(macs, about_fleet, fleet.clock.monotonic() - started)
+    now_s = fleet.clock.now()
+    looks = {mac.name: (look(mac, facts[mac.name], now_s), sample(facts[mac.name], now_s)) for mac in fleet.macs if mac.name in facts}
+    measuring = frozenset(check.name for check in asked if getattr(check, "measures", False))
+    return Verification(macs, about_fleet, fleet.clock.monotonic() - started, looks, measuring)
 
 
 def _judge(mac: Mac, outcome: Outcome[Facts], checks: Sequence[Check]) -> MacVerification:

@@ -1,0 +1,70 @@
+"""What `verify` remembers of the Macs from one run to the next, beside the inventory: the latest look, and the SSD once a day.
+
+The journal has the findings; this is what checks compare with. It is small, since every run reads the whole of it, and losing it
+costs no more than "since the last look".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from macfleet.checks.past import History, Look, Past, Sample
+
+FILE_NAME = "looks.json"
+_SCHEMA = 1
+_DAY_S = 86400.0
+_MOST_SAMPLES = 120
+
+
+def load_past(directory: Path, now_s: float) -> Past:
+    """What earlier runs kept. A file that is not there, cut short or from a later macfleet is no past, and no error."""
+    try:
+        stored = json.loads((directory / FILE_NAME).read_text())
+        if stored["schema"] != _SCHEMA:
+            return Past(now_s)
+        return Past(now_s, {name: _history(entry) for name, entry in stored["macs"].items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Past(now_s)
+
+
+def save_looks(directory: Path, past: Past, looks: Mapping[str, tuple[Look, Sample | None]]) -> None:
+    """`past` with these newer looks in it, written whole or not at all. Macs that did not answer keep what they had."""
+    macs = {name: _entry(history) for name, history in past.macs.items()}
+    for name, (look, sample) in looks.items():
+        samples = past.macs.get(name, History()).samples
+        macs[name] = _entry(History(look, _with(samples, sample)))
+    directory.mkdir(parents=True, exist_ok=True)
+    new = directory / f"{FILE_NAME}.{os.getpid()}.new"
+    new.write_text(json.dumps({"schema": _SCHEMA, "macs": macs}))
+    os.replace(new, directory / FILE_NAME)
+
+
+def _with(samples: tuple[Sample, ...], sample: Sample | None) -> tuple[Sample, ...]:
+    """One sample a day: more say nothing about a rate. A disk that was written less than before is another disk."""
+    if sample is None:
+        return samples
+    kept = samples if not samples or sample.written_bytes >= samples[-1].written_bytes else ()
+    if kept and sample.at_s - kept[-1].at_s < _DAY_S:
+        return kept
+    return (*kept, sample)[-_MOST_SAMPLES:]
+
+
+def _entry(history: History) -> dict[str, Any]:
+    return {
+        "latest": None if history.latest is None else asdict(history.latest),
+        "samples": [[sample.at_s, sample.written_bytes, sample.used_percent] for sample in history.samples],
+    }
+
+
+def _history(entry: Any) -> History:
+    latest = entry["latest"]
+    look = None
+    if latest is not None:
+        panics = None if latest["panics"] is None else tuple(latest["panics"])
+        look = Look(latest["at_s"], latest["starts"], latest["newest_start"], panics, latest["runs"])
+    return History(look, tuple(Sample(*values) for values in entry["samples"]))

@@ -1,0 +1,50 @@
+"""What `verify` keeps for its next run: the latest look at each Mac, and its SSD once a day."""
+
+from macfleet.checks.past import History, Look, Past, Sample
+from macfleet.serving.looks import FILE_NAME, load_past, save_looks
+
+DAY_S = 86400.0
+LOOK = Look(10.0, 3, "Mon Aug 24 08:17", ("a.panic",), {"dev.macfleet.agent": 4})
+
+
+def test_what_was_kept_comes_back(tmp_path):
+    save_looks(tmp_path, Past(), {"studio-1": (LOOK, Sample(10.0, 5, 1)), "studio-2": (Look(10.0), None)})
+
+    past = load_past(tmp_path, 99.0)
+
+    assert past == Past(99.0, {"studio-1": History(LOOK, (Sample(10.0, 5, 1),)), "studio-2": History(Look(10.0))})
+
+
+def test_a_mac_that_did_not_answer_keeps_its_past(tmp_path):
+    past = Past(0.0, {"studio-1": History(LOOK, (Sample(1.0, 5, 1),))})
+
+    save_looks(tmp_path, past, {"studio-2": (LOOK, None)})
+
+    assert load_past(tmp_path, 0.0).macs["studio-1"] == past.macs["studio-1"]
+
+
+def test_one_sample_a_day_is_enough(tmp_path):
+    for hour in range(0, 60, 6):
+        save_looks(tmp_path, load_past(tmp_path, 0.0), {"studio-1": (LOOK, Sample(hour * 3600.0, hour, 1))})
+
+    assert [sample.at_s / DAY_S for sample in load_past(tmp_path, 0.0).macs["studio-1"].samples] == [0.0, 1.0, 2.0]
+
+
+def test_another_disk_begins_a_new_past(tmp_path):
+    old = Past(0.0, {"studio-1": History(LOOK, (Sample(0.0, 900, 9),))})
+
+    save_looks(tmp_path, old, {"studio-1": (LOOK, Sample(2 * DAY_S, 5, 0))})
+
+    assert load_past(tmp_path, 0.0).macs["studio-1"].samples == (Sample(2 * DAY_S, 5, 0),)
+
+
+def test_a_file_that_nobody_understands_is_no_past(tmp_path):
+    whole = '{"schema": 1, "macs": {"studio-1": {"latest": {}, "samples": []}}}'
+    for text in ("", "[]", "null", '{"schema": 2, "macs": {}}', whole, whole[:40]):
+        (tmp_path / FILE_NAME).write_text(text)
+
+        assert load_past(tmp_path, 7.0) == Past(7.0)
+
+
+def test_nothing_kept_is_no_past(tmp_path):
+    assert load_past(tmp_path / "nowhere", 7.0) == Past(7.0)
