@@ -5,7 +5,7 @@ from __future__ import annotations
 from macfleet.core.errors import RequestError
 from macfleet.inventory import hardware
 from macfleet.lab.cables import Cable, Plug, cabling, load_cables, save_cables
-from macfleet.lab.fault import Fault, FaultOptions
+from macfleet.lab.fault import Fault, FaultOptions, change, forget, remember
 from macfleet.lab.paths import MacDir
 from macfleet.lab.state import load_state
 from macfleet.lab.status import missing_cables
@@ -56,6 +56,21 @@ def _inject_two_cables(mac: MacDir, options: FaultOptions) -> str:
     return f"{second} is a second cable beside {first}"
 
 
+def _inject_cable_moved(mac: MacDir, options: FaultOptions) -> str:
+    """Somebody tidied up behind the rack: its end at this Mac is in another port."""
+    cable = _own_cable(mac, options)
+    ends = [_free_port(mac, mac.name) if end.mac == mac.name else end for end in cable.ends]
+    moved = cable.model_copy(update={"ends": tuple(ends)})
+    save_cables([moved if each == cable else each for each in load_cables(mac.lab.cables)], mac.lab.cables)
+    return remember(mac, "cable-moved", f"{cable} is now {moved}")
+
+
+def _heal_cable_moved(mac: MacDir) -> None:
+    if forget(mac, "cable-moved") is not None:
+        _heal_two_cables(mac)
+        _heal_cable_out(mac)
+
+
 def _free_port(mac: MacDir, name: str) -> Plug:
     used = {end.receptacle for cable in load_cables(mac.lab.cables) for end in cable.ends if end.mac == name}
     free = [port.receptacle for port in load_state(mac.lab.mac(name).state).ports if port.receptacle not in used]
@@ -72,8 +87,46 @@ def _heal_two_cables(mac: MacDir) -> None:
     save_cables([cable for cable in cables if cable.ends in planned or not cable.touches(mac.name)], mac.lab.cables)
 
 
+def _inject_rdma_port_down(mac: MacDir, options: FaultOptions) -> str:
+    cable = _own_cable(mac, options)
+    port = next(end.receptacle for end in cable.ends if end.mac == mac.name)
+    change(mac, rdma_ports_down=[*load_state(mac.state).rdma_ports_down, port])
+    return remember(mac, "rdma-port-down", f"the RDMA port of {cable} stays down at {mac.name}")
+
+
+def _heal_rdma_port_down(mac: MacDir) -> None:
+    if forget(mac, "rdma-port-down") is not None:
+        change(mac, rdma_ports_down=[])
+
+
+def _inject_internet_sharing(mac: MacDir, options: FaultOptions) -> str:
+    port = options.port or next(end.receptacle for end in _own_cable(mac, options).ends if end.mac == mac.name)
+    change(mac, shares_internet_on=port)
+    return remember(mac, "internet-sharing", f"{mac.name} shares its internet on Thunderbolt {port}")
+
+
+def _heal_internet_sharing(mac: MacDir) -> None:
+    if forget(mac, "internet-sharing") is not None:
+        change(mac, shares_internet_on=None)
+
+
 CABLES: tuple[Fault, ...] = (
     Fault("tb4-cable", "A cable of the Mac (MAC:PORT) is Thunderbolt 4: 40 Gb/s", _inject_tb4_cable, _heal_tb4_cable),
     Fault("cable-out", "A cable of the Mac (MAC:PORT) is not plugged in", _inject_cable_out, _heal_cable_out),
+    Fault(
+        "rdma-port-down",
+        "The RDMA port of a cable (MAC:PORT) stays down, though all is right",
+        _inject_rdma_port_down,
+        _heal_rdma_port_down,
+    ),
+    Fault(
+        "internet-sharing",
+        "The Mac shares its internet on a Thunderbolt port (MAC:PORT)",
+        _inject_internet_sharing,
+        _heal_internet_sharing,
+    ),
+    Fault(
+        "cable-moved", "A cable of the Mac (MAC:PORT) is in another port than the inventory says", _inject_cable_moved, _heal_cable_moved
+    ),
     Fault("two-cables", "A second cable runs beside one of the Mac (MAC:PORT)", _inject_two_cables, _heal_two_cables),
 )

@@ -91,6 +91,17 @@ def _heal_not_owner(mac: MacDir) -> None:
         change(mac, is_volume_owner=True)
 
 
+def _inject_clock_wrong(mac: MacDir, options: FaultOptions) -> str:
+    """As after a power cut, before the time of the network has come."""
+    change(mac, clock_off_s=-3600.0)
+    return remember(mac, "clock-wrong", "its clock is an hour behind")
+
+
+def _heal_clock_wrong(mac: MacDir) -> None:
+    if forget(mac, "clock-wrong") is not None:
+        change(mac, clock_off_s=0.0)
+
+
 MACOS: tuple[Fault, ...] = (
     _another_macos("old-build", "The Mac runs an older macOS than the others"),
     _another_macos("macos-15", "The Mac runs macOS 15: no RDMA, and power settings that are not there yet"),
@@ -102,5 +113,6 @@ MACOS: tuple[Fault, ...] = (
     Fault("sudo-password", "sudo asks for a password", _inject_sudo_password, _heal_sudo_password),
     Fault("sudo-some", "sudo asks for a password, except for a few programs", _inject_sudo_some, _heal_sudo_some),
     Fault("no-homebrew", "Homebrew is not installed", _inject_no_homebrew, _heal_no_homebrew),
+    Fault("clock-wrong", "The Mac's clock is an hour behind", _inject_clock_wrong, _heal_clock_wrong),
     Fault("not-owner", "The account is no owner of the volume: it cannot install macOS", _inject_not_owner, _heal_not_owner),
 )

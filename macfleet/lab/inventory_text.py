@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from macfleet.inventory.hardware import Hardware
+from macfleet.lab.cables import load_cables
 from macfleet.lab.network import ADDRESS
 from macfleet.lab.paths import LabDir
 from macfleet.lab.state import State
@@ -21,7 +22,7 @@ fleet:
   name: rehearsal
   user: {user}
   ssh: {{key: id_ed25519, known_hosts: known_hosts}}
-  settings:
+{cables}  settings:
     macos: {{minimum: "26.2"}}
     wired_limit: {wired_gib} GiB
     power: {{sleep_min: 0, power_on: after-failure}}
@@ -45,11 +46,19 @@ def render_inventory(lab: LabDir, states: Sequence[State], hardware: Hardware, t
         user=states[0].user,
         wired_gib=states[0].memory_bytes * 7 // 8 // GIB,
         topology=topology,
+        cables=_cables(lab),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         port=port,
         control_port=port + 1,
         macs="\n".join(_mac(state, hardware, lab.mac(state.name).root) for state in states),
     )
+
+
+def _cables(lab: LabDir) -> str:
+    """As they are plugged in now; without a line where nobody has plugged in any yet."""
+    cables = [cable.ends for cable in load_cables(lab.cables)]
+    rows = [f"    - {one.mac}:{one.receptacle} {other.mac}:{other.receptacle}\n" for one, other in cables]
+    return "  cables:\n" + "".join(rows) if rows else ""
 
 
 def render_known_hosts(lab: LabDir, states: Sequence[State]) -> str:

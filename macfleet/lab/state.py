@@ -110,6 +110,9 @@ class State(_Kept):
     services: list[NetworkService] = Field(default_factory=list)
     checks_for_updates: bool = True
     names: dict[str, str] = Field(default_factory=dict)  # as scutil calls them; absent: the name of the rehearsal, no HostName
+    shares_internet_on: int | None = None  # the Thunderbolt port on which Internet Sharing is on
+    rdma_ports_down: list[int] = Field(default_factory=list)  # whose RDMA port stays down though all is right
+    clock_off_s: float = 0.0
     formulas: list[str] = Field(default_factory=list)
     tailnet: Tailnet | None = None
     launchd_overrides: dict[str, bool] = Field(default_factory=dict)  # label → disabled

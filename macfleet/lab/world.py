@@ -133,7 +133,9 @@ class Link:
     speed_gb_s: int
 
     def carries_rdma(self, here: State) -> bool:
-        return here.has_rdma and self.peer.has_rdma and self.peer.power is Power.ON and self.speed_gb_s >= 80
+        """Both on, at full speed, and of one build: with two, exo's users say, ports do not find each other."""
+        same = here.macos_build == self.peer.macos_build
+        return same and here.has_rdma and self.peer.has_rdma and self.peer.power is Power.ON and self.speed_gb_s >= 80
 
 
 Program = Callable[[World, Call], Reply | Awaitable[Reply]]

@@ -44,6 +44,12 @@ def parse_ifconfig(text: str) -> tuple[Interface, ...]:
 INTERFACES = ask("interfaces", command("ifconfig", "-a", timeout_s=10), parse_ifconfig)
 
 
+def is_sharing(bridge: str) -> bool:
+    """bridge100 and above are Internet Sharing's and virtual machines'; configd leaves them alone."""
+    digits = bridge.removeprefix("bridge")
+    return bridge.startswith("bridge") and digits.isdigit() and int(digits) >= 100
+
+
 def remove_bridge_member(interface: str, bridge: str = "bridge0") -> Command:
     """Until the next boot; the stored membership is in the preferences that `plutil` reads."""
     return command("ifconfig", bridge, "deletem", interface, sudo=True, timeout_s=10)

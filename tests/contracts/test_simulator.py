@@ -6,7 +6,9 @@ from macfleet.core.paths import MacPaths
 from macfleet.lab.cables import load_cables, save_cables
 from macfleet.lab.commands.last import record
 from macfleet.lab.machine import start_kernel
+from macfleet.lab.state import NetworkService
 from macfleet.macos import (
+    date,
     defaults,
     df,
     fdesetup,
@@ -16,6 +18,7 @@ from macfleet.macos import (
     last,
     launchctl,
     mdutil,
+    netstat,
     networksetup,
     notifyutil,
     nvram,
@@ -425,3 +428,56 @@ def take_ports_out_of_the_bridge(mac):
 def give_address(mac, receptacle, address, mask):
     run(mac, *networksetup.create_service(f"Cable {receptacle}", f"Thunderbolt {receptacle}").argv, is_root=True)
     run(mac, *networksetup.set_manual(f"Cable {receptacle}", address, mask).argv, is_root=True)
+
+
+def test_the_clock_is_this_machines_put_wrong_by_so_much(mac):
+    right = answer(mac, date.CLOCK)
+    mac.state.clock_off_s = -3600.0
+
+    wrong = answer(mac, date.CLOCK)
+
+    assert 3590 < (right - wrong).total_seconds() <= 3600
+
+
+def test_the_default_route_is_that_of_the_lan(mac):
+    assert [(route.destination, route.interface) for route in answer(mac, netstat.ROUTES) if route.is_default] == [("default", "en0")]
+
+
+def addressed_by_dhcp(mac, receptacle):
+    """The port out of the bridge, with a service as macOS makes one."""
+    interface = mac.state.ports[receptacle - 1].interface
+    mac.kernel.bridge_members.remove(interface)
+    mac.state.services.append(NetworkService(name=f"Thunderbolt {receptacle}", hardware_port=f"Thunderbolt {receptacle}", device=interface))
+
+
+def test_a_neighbour_that_shares_its_internet_hands_out_an_address_and_a_way_out(macs):
+    one, two, _ = macs
+    addressed_by_dhcp(one, 1)
+    two.state.shares_internet_on = 1
+    save(two)
+
+    routes = [route for route in answer(one, netstat.ROUTES) if route.is_default and route.is_second]
+    info = answer(one, networksetup.service_info("Thunderbolt 1"))
+    sharing = [bridge for bridge in answer(two, ifconfig.INTERFACES) if ifconfig.is_sharing(bridge.name)]
+
+    assert [(route.gateway, route.interface) for route in routes] == [("192.168.2.1", "en2")]
+    assert (info.method, info.ip, info.router) == ("dhcp", "192.168.2.3", "192.168.2.1")
+    assert [bridge.members for bridge in sharing] == [("en2",)]
+
+
+def test_an_rdma_port_that_stays_down_is_down_at_both_ends_of_its_cable(macs):
+    one, two, _ = macs
+    one.state.rdma_ports_down = [1]
+    save(one)
+
+    active = [[port.interface for port in answer(mac, ibv.PORTS) if port.is_active] for mac in (one, two)]
+
+    assert active == [["en3"], ["en3"]]
+
+
+def test_macs_of_two_builds_do_not_find_each_other_over_rdma(macs):
+    one, two, _ = macs
+    two.state.macos_build = "25E253"
+    save(two)
+
+    assert [port.interface for port in answer(one, ibv.PORTS) if port.is_active] == ["en3"]

@@ -23,6 +23,14 @@ ENTRY = {
     "by": "provision",
     "time": "2026-11-20T10:00:00Z",
 }
+MANIFEST = {
+    "schema": 1,
+    "model": "smollm2-135m",
+    "first_layer": 0,
+    "last_layer": 10,
+    "layers": 30,
+    "files": [{"name": "config.json", "size_bytes": 7, "sha256": "c" * 64, "fingerprint": "d" * 64}],
+}
 
 RECORDED = {
     "parse_crypto_users": ("ops/diskutil_listcryptousers.*", "ops/diskutil_listusers.*"),
@@ -42,6 +50,7 @@ RECORDED = {
     "parse_nvram": ("thunderbolt/nvram_rdma-enable.enabled.txt",),
     "parse_print": ("ops/launchctl_print_system.running.txt",),
     "parse_rdma_ctl": ("thunderbolt/rdma_ctl_status.*",),
+    "parse_routes": ("thunderbolt/netstat_rn*",),
     "parse_service_info": ("thunderbolt/networksetup_getinfo.*",),
     "parse_stored_bridges": ("thunderbolt/plutil_bridge_prefs.*",),
     "parse_services": ("thunderbolt/networksetup_listnetworkserviceorder.*",),
@@ -56,6 +65,7 @@ RECORDED = {
     "parse_vm_stat": ("ops/vm_stat.*",),
 }
 RECONSTRUCTED = {
+    "parse_manifests": (json.dumps(MANIFEST) + "\n", f"{json.dumps(MANIFEST, indent=1)}\n" * 2),
     "parse_capabilities": ("Capabilities for AC Power:\n displaysleep\n disksleep\n sleep\n womp\n autorestart\n",),
     "parse_agents": ("/Library/LaunchAgents/me.worker.plist\n",),
     "parse_date": ("2026-11-20T09:27:03+0100\n",),

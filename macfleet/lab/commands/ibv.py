@@ -41,7 +41,9 @@ def _devices(world: World) -> list[ThunderboltPort]:
 
 def _block(world: World, port: ThunderboltPort, verbose: bool) -> str:
     link = world.link(port)
-    is_active = link is not None and link.carries_rdma(world.state)
+    is_stuck = port.receptacle in world.state.rdma_ports_down
+    is_active = link is not None and link.carries_rdma(world.state) and not is_stuck
+    is_active = is_active and not (link and link.peer_port.receptacle in link.peer.rdma_ports_down)
     guid = _guid(port)
     rows = [
         f"hca_id:\trdma_{port.interface}",

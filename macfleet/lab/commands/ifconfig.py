@@ -10,6 +10,7 @@ from macfleet.lab.preferences import BRIDGE
 from macfleet.lab.state import ThunderboltPort
 from macfleet.lab.world import Call, Reply, World, failed
 
+SHARING = "bridge100"
 _LOOPBACK = """\
 lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST> mtu 16384
 \toptions=1203<RXCSUM,TXCSUM,TXSTATUS,SW_TIMESTAMP>
@@ -22,6 +23,7 @@ lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST> mtu 16384
 def ifconfig(world: World, call: Call) -> Reply:
     names = ["lo0", *(device for _, device in world.lan_devices()), *(port.interface for port in world.state.ports)]
     names += [BRIDGE] if world.kernel.has_bridge else []
+    names += [SHARING] if world.state.shares_internet_on is not None else []
     match call.arguments:
         case () | ("-a",):
             return Reply("".join(_show(world, name) for name in names))
@@ -34,11 +36,28 @@ def ifconfig(world: World, call: Call) -> Reply:
     return failed("usage: ifconfig interface")
 
 
+def sharer_of(world: World, port: ThunderboltPort) -> str | None:
+    """The Mac at the other end of this port's cable when it shares its internet there, and answers who asks by DHCP."""
+    link = world.link(port)
+    shares = link is not None and link.peer.shares_internet_on == link.peer_port.receptacle
+    service = next((each for each in world.state.services if each.device == port.interface and each.enabled), None)
+    return link.peer.name if link and shares and service is not None and service.address is None else None
+
+
+def lan_address(world: World) -> str:
+    """Out of the block for documentation."""
+    return f"192.0.2.{1 + hashlib.sha256(world.state.name.encode()).digest()[0] % 253}"
+
+
 def ipv4_of(world: World, interface: str) -> tuple[str, str] | None:
-    """Address and mask in force: none while the port is in the bridge or its cable leads nowhere."""
+    """Address and mask in force: none while the port is in a bridge or its cable leads nowhere."""
     port = world.port_of(interface)
     if port is not None and (interface in world.kernel.bridge_members or world.link(port) is None):
         return None
+    if port is not None and port.receptacle == world.state.shares_internet_on:
+        return None
+    if port is not None and sharer_of(world, port):
+        return f"192.168.2.{2 + port.receptacle}", "255.255.255.0"
     service = next((each for each in world.state.services if each.device == interface and each.enabled), None)
     if service is None:
         return None
@@ -83,6 +102,8 @@ def _show(world: World, name: str) -> str:
         return _LOOPBACK
     if name == BRIDGE:
         return _show_bridge(world)
+    if name == SHARING:
+        return _show_sharing(world)
     return _show_port(world, port) if port else _show_lan(world, name)
 
 
@@ -108,9 +129,9 @@ def _show_port(world: World, port: ThunderboltPort) -> str:
 
 
 def _show_lan(world: World, device: str) -> str:
-    """Only the first one has a cable: Ethernet where there is one, with an address out of the block for documentation."""
+    """Only the first one has a cable: Ethernet where there is one."""
     is_wired = device == world.lan_devices()[0][1]
-    address = (f"192.0.2.{1 + hashlib.sha256(world.state.name.encode()).digest()[0] % 254}", "255.255.255.0") if is_wired else None
+    address = (lan_address(world), "255.255.255.0") if is_wired else None
     return (
         f"{device}: flags=8863<UP,BROADCAST,SMART,RUNNING,SIMPLEX,MULTICAST> mtu 1500\n"
         "\toptions=567<RXCSUM,TXCSUM,VLAN_MTU,TSO4,TSO6,AV,CHANNEL_IO>\n"
@@ -139,6 +160,19 @@ def _show_bridge(world: World) -> str:
         "\t\troot id 0:0:0:0:0:0 priority 0 ifcost 0 port 0\n"
         "\t\tipfilter disabled flags 0x0\n"
         f"{members}\tnd6 options=201<PERFORMNUD,DAD>\n\tmedia: autoselect\n\tstatus: {'active' if is_active else 'inactive'}\n"
+    )
+
+
+def _show_sharing(world: World) -> str:
+    """Internet Sharing's own bridge, which configd leaves alone; reconstructed after bridge0."""
+    members = [port.interface for port in world.state.ports if port.receptacle == world.state.shares_internet_on]
+    shown = "".join(f"\tmember: {member} flags=3<LEARNING,DISCOVER>\n" for member in members)
+    return (
+        f"{SHARING}: flags=8a63<UP,BROADCAST,SMART,RUNNING,ALLMULTI,SIMPLEX,MULTICAST> mtu 1500\n"
+        "\toptions=3<RXCSUM,TXCSUM>\n"
+        f"\tether {ethernet_address(world.state.name, SHARING)}\n"
+        "\tinet 192.168.2.1 netmask 0xffffff00 broadcast 192.168.2.255\n"
+        f"{shown}\tmedia: autoselect\n\tstatus: active\n"
     )
 
 

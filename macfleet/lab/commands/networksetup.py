@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address
 
-from macfleet.lab.commands.ifconfig import ipv4_of
+from macfleet.lab.commands.ifconfig import ipv4_of, sharer_of
 from macfleet.lab.factory import ethernet_address
 from macfleet.lab.preferences import BRIDGE, stored_bridge
 from macfleet.lab.state import NetworkService
@@ -77,7 +77,9 @@ def _info(world: World, service: NetworkService) -> Reply:
         return Reply(
             f"Manual Configuration\nIP address: {service.address}\nSubnet mask: {service.mask}\nRouter: {service.router or 'none'}\n{ipv6}"
         )
-    lease = f"IP address: {address[0]}\nSubnet mask: {address[1]}\nRouter: (null)\n" if address else ""
+    port = world.port_of(service.device)
+    router = "192.168.2.1" if port is not None and sharer_of(world, port) else "(null)"
+    lease = f"IP address: {address[0]}\nSubnet mask: {address[1]}\nRouter: {router}\n" if address else ""
     return Reply(f"DHCP Configuration\n{lease}Client ID: \n{ipv6}")
 
 
