@@ -9,7 +9,9 @@ from macfleet.checks.automatic_updates import AutomaticUpdates
 from macfleet.checks.base import Check, FleetCheck
 from macfleet.checks.cable_addresses import CableAddresses
 from macfleet.checks.cable_rdma import CableRdma
+from macfleet.checks.cable_routes import CableRoutes
 from macfleet.checks.cabling import Cabling
+from macfleet.checks.clocks import Clocks
 from macfleet.checks.disk_space import DiskSpace
 from macfleet.checks.filevault import FileVault
 from macfleet.checks.firewall import Firewall
@@ -26,6 +28,7 @@ from macfleet.checks.restarts import Restarts
 from macfleet.checks.runtime import Runtime
 from macfleet.checks.same_build import SameBuild
 from macfleet.checks.same_runtime import SameRuntime
+from macfleet.checks.same_weights import SameWeights
 from macfleet.checks.spotlight import Spotlight
 from macfleet.checks.ssd import Ssd
 from macfleet.checks.sudo import Sudo
@@ -82,4 +85,7 @@ FLEET_CHECKS: tuple[FleetCheck, ...] = (
     Cabling(),
     CableAddresses(),
     CableRdma(),
+    CableRoutes(),
+    SameWeights(),
+    Clocks(),
 )

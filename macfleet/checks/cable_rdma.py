@@ -28,6 +28,7 @@ class Judged:
     name: str
     ends: tuple[End, ...]
     broken: Broken | None
+    is_dangling: bool = False
 
     @property
     def is_down(self) -> bool:
@@ -52,9 +53,14 @@ class CableRdma:
         if not ports:
             return [findings.unknown(self, f"nobody could see the ports of {findings.names([mac.name for mac in macs])}", self.want)]
         cables = list(_judged(find_links(ports, inventory.order), facts))
-        down = list(self._down(cables, macs))
+        # A Mac that sleeps shows itself on its cables and takes its ports down: whose fault that is, only it could say.
+        unasked = [cable for cable in cables if cable.is_dangling and cable.is_down] if set(inventory.order) - set(facts) else []
+        down = list(self._down([cable for cable in cables if cable not in unasked], macs))
         if down:
             return down
+        if unasked:
+            judge = findings.warn if all(mac.name in facts for mac in macs) else findings.unknown
+            return [judge(self, f"{_describe(cables)}, and the Mac at its other end was not read", self.want)]
         # A Mac that did not answer at all is `reachable`'s; one that did, but whose ports nobody understands, is not fine here.
         unread = [mac.name for mac in macs if mac.name in facts and mac.name not in ports]
         if unread:
@@ -100,7 +106,7 @@ def _of_dangling(dangling: Dangling, cabling: Cabling, facts: Mapping[str, Facts
     port = next(port for port in cabling.ports[end.mac] if port.receptacle == end.receptacle)
     has_rdma = any(peer.has_rdma for peer in port.peers)
     broken = first_broken(port.speed_gb_s, [read_end(end, facts[end.mac])], peer_has_rdma=has_rdma)
-    return Judged(f"{end} ↔ another Mac ({dangling.model_identifier})", (end,), broken)
+    return Judged(f"{end} ↔ another Mac ({dangling.model_identifier})", (end,), broken, is_dangling=True)
 
 
 def _touches(cable: Judged, mac: str) -> bool:

@@ -53,7 +53,6 @@ def _memberships(bridges: Mapping[str, Sequence[str]], thunderbolt: set[str], wh
 
 def _hint(interfaces: Sequence[ifconfig.Interface], thunderbolt: set[str]) -> str:
     """Internet Sharing makes bridges numbered from 100: another cure than for macOS's own Thunderbolt Bridge."""
-    shared = [one for one in interfaces if one.name.startswith("bridge1") and len(one.name) > 7 and thunderbolt & set(one.members)]
-    if shared:
+    if any(ifconfig.is_sharing(one.name) and thunderbolt & set(one.members) for one in interfaces):
         return "switch Internet Sharing off, in System Settings > General > Sharing"
     return "`macfleet provision` takes the ports out of the bridge, for now and for every boot"

@@ -26,6 +26,7 @@ from macfleet.macos import (
     launch_agents,
     launchctl,
     mdutil,
+    netstat,
     networksetup,
     notifyutil,
     panics,
@@ -44,6 +45,7 @@ from macfleet.macos import (
     uname,
     ups,
     vm_stat,
+    weights,
 )
 from macfleet.macos import id as id_
 from tests.macos.recordings import answer, recorded
@@ -67,6 +69,18 @@ def an_inventory(*macs):
 def installed(bundle=BUNDLE, python="3.12", **changes):
     """runtime.json as `provision` writes it."""
     return json.dumps({**bundle.runtime(python).as_json(), **changes})
+
+
+ROUTES = (
+    "Routing tables\n\nInternet:\n"
+    "Destination        Gateway            Flags               Netif Expire\n"
+    "default            10.0.0.254         UGScg                 en0       \n"
+    "127                127.0.0.1          UCS                   lo0       \n"
+)
+MANIFEST = json.dumps({
+    "schema": 1, "model": "smollm2-135m", "first_layer": 0, "last_layer": 10, "layers": 30,
+    "files": [{"name": "config.json", "size_bytes": 7, "sha256": "c" * 64, "fingerprint": ""}],
+})  # fmt: skip
 
 
 @dataclass
@@ -127,6 +141,8 @@ class Shelf:
             ibv.PORTS: (self._devinfo(number, ends),),
             networksetup.HARDWARE_PORTS: (self._hardware_ports(),),
             ifconfig.INTERFACES: (self._ifconfig(number, ends),),
+            netstat.ROUTES: (ROUTES,),
+            weights.held(mac.paths): (MANIFEST,),
             plutil.BRIDGES: ('{"bridge0":{"Interfaces":["en2","en3"]}}' if number in self.bridged else "{}", "OK"),
             pmset.CUSTOM: ("AC Power:\n" + "".join(f" {key:<20} {value}\n" for key, value in PMSET.items()),),
             files.file_text(mac.paths.plist(LABEL)): (plist,),

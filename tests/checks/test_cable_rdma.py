@@ -1,5 +1,7 @@
 """A cable that runs and carries no RDMA is named once, by its cause: the Mac that is stuck, or the cable."""
 
+from dataclasses import replace
+
 import pytest
 
 from macfleet.checks.cable_rdma import CableRdma
@@ -82,6 +84,17 @@ def test_a_silent_neighbour_is_believed_what_it_shows_on_the_cable():
     assert judged(Shelf(**ONE, silent=(2,), rdma_off=(2,))) == [
         ("ok", "0 of 1 cable carry RDMA; 1 not: the Mac at its other end has RDMA off (see rdma)")
     ]
+
+
+def test_a_port_that_is_down_towards_a_mac_that_was_not_read_is_nobodys_fault_yet():
+    """A Mac that sleeps shows itself on its cables and takes its ports down."""
+    shelf = Shelf(**ONE, silent=(2,), driver_wedged=(1,))
+    told = "0 of 1 cable carry RDMA; 1 not: rdma_en3 at studio-1 Thunderbolt 2 is PORT_DOWN, and the Mac at its other end was not read"
+
+    assert judged(shelf) == [("unknown", told)]
+
+    alone = replace(shelf.inventory, macs=shelf.inventory.macs[:1])
+    assert [(one.verdict.value, one.have) for one in CableRdma().judge(alone, {"studio-1": shelf.facts(1)})] == [("warn", told)]
 
 
 def test_the_map_of_ports_is_read_and_never_computed():

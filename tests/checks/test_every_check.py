@@ -17,6 +17,7 @@ def test_the_checks_are_these():
         "wired-limit", "wired-limit-at-boot", "wired-memory", "memory", "thermal", "ssd", "filevault", "automatic-updates", "tailscale",
         "firewall", "local-network", "spotlight", "time-machine", "disk-space", "runtime", "jobs",
         "same-build", "same-runtime", "cabling", "cable-addresses", "cable-rdma",
+        "cable-routes", "same-weights", "clocks",
     ]  # fmt: skip
 
 
