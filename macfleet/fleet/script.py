@@ -19,18 +19,18 @@ import base64
 import math
 import secrets
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from macfleet.core.command import Command
 from macfleet.core.result import Result
 from macfleet.core.secret import Secret
-from macfleet.fleet.shell import FUNCTIONS
+from macfleet.fleet.lanes import READING, share_out
+from macfleet.fleet.shell import FUNCTIONS, PREPARE
 
 TICK_S = 0.5  # how exactly the Mac keeps a command's deadline
 GRACE_TICKS = 4  # between SIGTERM and SIGKILL, and again until a process that does not even die is left behind
-LANES = 4  # how many reading commands run side by side: one slow one (system_profiler, ibv_devinfo) holds up no other
 
 
 class Manner(Enum):
@@ -82,20 +82,21 @@ def render_script(
     `strict`: behind so many commands the script no longer stops at a failure.
     """
     nonce = "macfleet-" + secrets.token_hex(16)
-    lanes = min(LANES, len(commands)) if manner is Manner.SIDE_BY_SIDE else 1
+    lanes = share_out(commands) if manner is Manner.SIDE_BY_SIDE and len(commands) > 1 else []
+    numbers = range(1, len(lanes) + 1)
     extension = "".join(f":{path}" for path in search_path)
+    rendered = [_render_command(index, command, manner, tick_s) for index, command in enumerate(commands)]
     text = "\n".join(
         (
             f"n={nonce} tick={tick_s} grace={GRACE_TICKS} stop={1 if manner is Manner.STOP_AT_FAILURE else ''}",
-            f"lanes='{' '.join(str(lane) for lane in range(1, lanes + 1))}'",
+            f"lanes='{' '.join(map(str, numbers))}' run={'mf_read' if lanes else 'mf_run'}",
             f'PATH="$PATH"{shlex.quote(extension)}' if extension else ":",
             FUNCTIONS.strip(),
-            "mf_commands() {",
-            ":",
-            *_render_commands(commands[:strict], manner, tick_s),
-            *(("stop=", *_render_commands(commands[strict:], manner, tick_s, first=strict)) if strict is not None else ()),
-            "}",
-            "mf_side_by_side" if lanes > 1 else "mf_one_by_one",
+            *((READING.strip(),) if lanes else ()),
+            PREPARE.strip(),
+            *(_function(f"mf_commands_{number}", [rendered[index] for index in lane]) for number, lane in zip(numbers, lanes, strict=True)),
+            _function("mf_commands", _all(rendered, lanes, strict)),
+            "mf_side_by_side" if lanes else "mf_one_by_one",
             "",
         )
     )
@@ -103,14 +104,21 @@ def render_script(
     return script if strict is None else replace(script, strict=strict)
 
 
-def _render_commands(commands: Sequence[Command], manner: Manner, tick_s: float, *, first: int = 0) -> Iterator[str]:
-    return (_render_command(index, command, manner, tick_s) for index, command in enumerate(commands, first))
+def _function(name: str, lines: Sequence[str]) -> str:
+    return "\n".join((f"{name}() {{", ":", *lines, "}"))
+
+
+def _all(rendered: Sequence[str], lanes: Sequence[Sequence[int]], strict: int | None) -> list[str]:
+    """All commands, for who runs them one by one: where there is no room for a temporary file, the lanes' commands too."""
+    if lanes:
+        return [f"mf_commands_{number}" for number in range(1, len(lanes) + 1)]
+    return list(rendered) if strict is None else [*rendered[:strict], "stop=", *rendered[strict:]]
 
 
 def _render_command(index: int, command: Command, manner: Manner, tick_s: float) -> str:
     # One tick more: the first one comes at any moment of the command's first half second.
     limit = 0 if manner is Manner.ENDLESS else max(1, math.ceil(command.timeout_s / tick_s)) + 1
-    run = f"mf_run {index} {limit} {'1' if command.sudo else chr(39) * 2} {command.shell()}"
+    run = f"$run {index} {limit} {'1' if command.sudo else chr(39) * 2} {command.shell()}"
     if command.stdin is None:
         return run
     return f"{_render_payload(command.stdin)}\n{run}\ncoding= payload="

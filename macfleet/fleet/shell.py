@@ -1,7 +1,7 @@
 """The shell side of a framed script: functions for POSIX sh that start, time, stop and frame commands.
 
 Runs in the `sh` of a fresh Mac (bash 3.2) and in dash (a lab on Debian): no `timeout`, no Python, no arrays, no `wait -n`.
-A command costs one fork in dash and two in bash. Around a whole script there are three more: a ticker (`sleep` in a loop,
+A command costs a fork and two execs in dash and two forks in bash (a reading's costs less: `lanes.py`). Around a whole script there are three more: a ticker (`sleep` in a loop,
 it stands in for `timeout`), and a `cat` on stdin that ends with the line, so that a command does not outlive its operator.
 
 Why two in bash: its `wait` is left by longjmp when a tick comes, and a child that waitpid() has reaped at that very moment,
@@ -25,7 +25,7 @@ mf_signal() {
 mf_gone() {
   trap '' ALRM HUP PIPE USR2 # dash would run the next tick inside of this one
   if [ "$p" ]; then mf_signal TERM; sleep "$tick"; sleep "$tick"; mf_signal KILL; fi
-  if [ "$d" ] && [ -z "$lane" ]; then rm -rf "$d"; fi
+  if [ "$d" ]; then rm -rf "$d"; fi
   exit 1
 }
 mf_tick() {
@@ -54,7 +54,7 @@ mf_bash() {
   s=$?
   trap '' TERM
   printf '%s\n' "$n $i $s" >&3
-  # Where a failure stops the script, it does not go away before the script's shell ($$; lanes do not stop) knows and kills it.
+  # Where a failure stops the script, it does not go away before the script's shell ($$) knows and kills it.
   # Again and again: a tick's longjmp can also skip the handler of another signal.
   if [ "$stop" ] && [ "$s" -ne 0 ]; then
     while kill -s USR2 "$$"; do sleep "$tick" 3>&- 4>&-; done
@@ -106,8 +106,6 @@ mf_wait_bash() {
 mf_run() {
   i=$1 limit=$2 root=$3
   shift 3
-  # With lanes, whoever can make the file has the command: O_EXCL by noclobber, no process needed.
-  if [ "$lane" ]; then true >"$d/$i.taken" || return 0; fi
   t=0 over=done
   if command -v "$1" >/dev/null; then
     mf_start "$@"
@@ -132,7 +130,8 @@ mf_run() {
 mf_end() {
   trap '' ALRM
   mf_say end
-  kill "$ticker" "$line"
+  # A shell that was forked a moment ago still has our trap for TERM, and would lose that signal when it forgets the trap.
+  kill -KILL "$ticker" "$line"
   exit 0
 }
 mf_ticker() {
@@ -146,38 +145,14 @@ mf_one_by_one() {
   mf_commands
   mf_end
 }
-mf_lane() {
-  lane=$1
-  exec 3>"$d/$1.out" 4>"$d/$1.err"
-  trap mf_tick ALRM
-  trap mf_gone HUP PIPE
-  mf_say begin
-  set -C
-  if [ "$own" = job ]; then set -m; fi
-  mf_commands
-  exit 0
-}
-mf_side_by_side() {
-  d=$(mktemp -d "${TMPDIR:-/tmp}/macfleet.XXXXXX") || { d= ; mf_one_by_one; }
-  trap '' ALRM
-  pids=
-  for k in $lanes; do
-    mf_lane "$k" &
-    pids="$pids $!"
-  done
-  mf_ticker "$pids" &
-  ticker=$!
-  for k in $pids; do wait "$k"; done
-  cat "$d"/*.out >&3
-  cat "$d"/*.err >&4
-  rm -rf "$d"
-  d=
-  mf_end
-}
+"""
+
+# Behind the functions of `lanes.py`, if it is a reading.
+PREPARE = r"""
 exec 5<&0 </dev/null 3>&1 4>&2 2>/dev/null
 trap mf_gone HUP PIPE TERM INT
 export PATH LC_ALL
-LC_ALL=C p= d= lane= coding= payload= failed=
+LC_ALL=C p= d= coding= payload= failed=
 cat <&5 >/dev/null 3>&- 4>&- 5>&- &
 line=$!
 # dash has job control only on a terminal (and says so only outside of subshells); where dash is, util-linux is too.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from macfleet.core.command import command
 from macfleet.core.secret import Secret
+from macfleet.fleet.lanes import share_out
 from macfleet.fleet.script import Answer, Manner, render_script
 from tests.fleet.sshd import wait_until
 from tests.processes import is_alive
@@ -233,6 +234,51 @@ def test_a_command_that_not_even_sigkill_ends_is_left_behind(shell_words, tmp_pa
     stuck, later = running.end().values()
     assert stuck.reason == "hangs: not done after its 0.2 s, and not even SIGKILL ends it"
     assert later.stdout == b"later\n"
+
+
+# Nor can it here: of the watcher's SIGKILLs only the one for its lane arrives.
+HARMLESS_BESIDE_LANES = 'kill() { [ "$2" = KILL ] && [ "$3" != "$pid" ] || command kill "$@"; }\n'
+
+
+@pytest.mark.parametrize("shell_words", SHELLS, ids=" ".join)
+def test_a_reading_goes_on_behind_a_command_that_not_even_sigkill_ends(shell_words, tmp_path):
+    pid_file = tmp_path / "pid"
+    stubborn = command("sh", "-c", STUBBORN, "sh", str(pid_file), timeout_s=0.2)
+    echoes = [command("echo", str(number), timeout_s=0.2) for number in range(11)]
+    running = Running(shell_words, [stubborn, *echoes], Manner.SIDE_BY_SIDE, prelude=HARMLESS_BESIDE_LANES)
+
+    wait_until(lambda: running.answer.is_complete, "the script has ended")
+
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    stuck, *later = [reply for _, reply in sorted(running.end().items())]
+    assert stuck.reason == "hangs: not done after its 0.2 s, and not even SIGKILL ends it"
+    assert [reply.stdout for reply in later] == [b"%d\n" % number for number in range(11)]
+
+
+def test_a_stubborn_command_of_a_reading_is_killed_and_its_neighbours_are_not(shell, tmp_path):
+    pid_file = tmp_path / "pid"
+    slow = [command("sh", "-c", "sleep 1.5; echo done", timeout_s=30) for _ in range(3)]
+
+    stubborn, *others = shell([command("sh", "-c", STUBBORN, "sh", str(pid_file), timeout_s=0.2), *slow], Manner.SIDE_BY_SIDE)
+
+    assert (stubborn.exit_status, stubborn.reason) == (None, "was stopped: not done after its 0.2 s")
+    assert not is_alive(int(pid_file.read_text()))
+    assert [(reply.exit_status, reply.stdout) for reply in others] == [(0, b"done\n")] * 3
+    assert all(reply.ticks > 0 for reply in others)
+
+
+@given(st.lists(st.sampled_from([10.0, 30.0, 60.0, 600.0]), min_size=1, max_size=40))
+def test_every_command_of_a_reading_is_in_one_lane_and_no_lane_is_empty(timeouts):
+    lanes = share_out([command("true", timeout_s=timeout_s) for timeout_s in timeouts])
+
+    assert sorted(index for lane in lanes for index in lane) == list(range(len(timeouts)))
+    assert all(lanes)
+
+
+def test_what_may_take_long_is_kept_apart():
+    commands = [command("true"), command("profiler", timeout_s=120), command("true"), command("devices", timeout_s=120), command("true")]
+
+    assert [lane for lane in share_out(commands) if 1 in lane or 3 in lane] == [[1], [3]]
 
 
 def test_what_a_command_says_after_sigterm_is_its_own(shell):
