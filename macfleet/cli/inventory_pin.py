@@ -77,23 +77,12 @@ def _show(output: Output, pins: Mapping[str, Pin]) -> None:
 
 
 def _refuse(output: Output, report: Report[Pin], changed: Mapping[str, Pin]) -> None:
-    from macfleet.core.errors import HostKeyMismatch
+    from macfleet.fleet.pin import mismatch
 
     for error in report.errors().values():
         output.error(error)
     for name, pin in changed.items():
-        output.error(
-            HostKeyMismatch(
-                f"the host key of {name} is not the pinned one: another machine answers at {pin.name}, or macOS was installed anew",
-                mac=name,
-                truths=[
-                    f"it shows {pin.shown.fingerprint}",
-                    *(f"pinned is {key.fingerprint}" for key in pin.pinned),
-                    "the pin was left as it is",
-                ],
-                hint=f"only if you know why it changed: `macfleet inventory pin --mac {name} --replace`",
-            )
-        )
+        output.error(mismatch(name, pin))
 
 
 def _as_json(report: Report[Pin], pinned: Mapping[str, Pin]) -> dict[str, object]:

@@ -18,6 +18,7 @@ from macfleet.core.errors import MacfleetError
 from macfleet.core.finding import Finding, Verdict
 from macfleet.core.outcome import Outcome
 from macfleet.core.result import Result
+from macfleet.core.secret import Secret
 from macfleet.core.units import format_duration
 
 _STYLES = {
@@ -141,6 +142,15 @@ class Output:
         with self._lock:
             self._err.print(Text(f"{question} [y/N] "), end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def ask_secret(self, question: str) -> Secret:
+        """A line that is typed unseen, on the terminal itself: what is piped into the command is never taken for it."""
+        import getpass
+
+        if self._watcher is not None:
+            self._watcher.rest()
+        with self._lock:
+            return Secret(getpass.getpass(f"{question}: "))
 
     @contextmanager
     def watching(self) -> Iterator[Watcher]:

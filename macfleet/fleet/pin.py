@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from macfleet.core.errors import MacfleetError, RequestError
+from macfleet.core.errors import HostKeyMismatch, MacfleetError, RequestError
 from macfleet.core.outcome import Outcome, Report
 from macfleet.inventory.mac import Inventory, Mac
 
@@ -76,6 +76,20 @@ def write(inventory: Inventory, pins: Iterable[Pin]) -> Path:
         text = with_key(text, pin.name, pin.shown)
     _replace(Path(os.path.realpath(path)), text)  # a link stays a link
     return path
+
+
+def mismatch(mac: str, pin: Pin) -> HostKeyMismatch:
+    """The error of a Mac that shows another key than the pinned one."""
+    return HostKeyMismatch(
+        f"the host key of {mac} is not the pinned one: another machine answers at {pin.name}, or macOS was installed anew",
+        mac=mac,
+        truths=[
+            f"it shows {pin.shown.fingerprint}",
+            *(f"pinned is {key.fingerprint}" for key in pin.pinned),
+            "the pin was left as it is",
+        ],
+        hint=f"only if you know why it changed: `macfleet inventory pin --mac {mac} --replace`",
+    )
 
 
 def known_hosts_path(inventory: Inventory) -> Path:

@@ -1,0 +1,229 @@
+"""`macfleet enroll`: the one login by password, and what it leaves behind so that it was the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from macfleet.cli.completion import mac_names
+from macfleet.cli.first_login import PasswordStdinOption, pin_first, read_password
+from macfleet.cli.folding import fold, name_macs
+from macfleet.cli.output import column_width
+from macfleet.cli.session import (
+    DryRunOption,
+    GroupOption,
+    InventoryOption,
+    JsonOption,
+    Options,
+    QuietOption,
+    Session,
+    TagOption,
+    VerboseOption,
+    YesOption,
+)
+from macfleet.core.words import count
+
+if TYPE_CHECKING:
+    from macfleet.cli.output import Output
+    from macfleet.core.change import Change
+    from macfleet.core.errors import MacfleetError
+    from macfleet.core.outcome import Report
+    from macfleet.fleet.fleet import Fleet
+    from macfleet.fleet.public_key import PublicKey
+    from macfleet.inventory.mac import Mac
+    from macfleet.serving.enroll import Enrolled, EnrolPlan
+
+MacsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[MAC]...", help="Which Macs; wildcards allowed; all without any", autocompletion=mac_names),
+]
+
+
+@dataclass
+class _Run:
+    """What became of each Mac, in the order of the inventory."""
+
+    macs: Sequence[Mac]
+    changes: dict[str, tuple[Change, ...]] = field(default_factory=dict)
+    enrolled: dict[str, Enrolled] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)  # shown, and not wanted or only looked at
+    errors: dict[str, MacfleetError] = field(default_factory=dict)
+
+    def outcome(self, mac: str) -> str:
+        from macfleet.core.errors import Unreachable
+
+        if mac in self.errors:
+            return "unreachable" if isinstance(self.errors[mac], Unreachable) else "failed"
+        if mac in self.waiting:
+            return "would change"
+        return "enrolled" if self.changes.get(mac) else "as wanted"
+
+    @property
+    def exit_code(self) -> int:
+        if self.errors:
+            return 3
+        return 1 if self.waiting or any(done.owns_volume is False for done in self.enrolled.values()) else 0
+
+
+def enroll(
+    macs: MacsArgument = None,
+    inventory: InventoryOption = None,
+    group: GroupOption = None,
+    tag: TagOption = None,
+    password_stdin: PasswordStdinOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Let macfleet into new Macs: pin their host keys, log in once by password, install your key and a checked sudoers rule.
+
+    Then it logs in again with the key alone, proves that sudo does not ask and that the account owns the volume, and says what still
+    needs a hand at the Mac. Macs that are enrolled already are left as they are. `macfleet unenroll` takes it back.
+
+    Example: `macfleet enroll studio-1 studio-2`
+
+    Exits 1 when the account is no volume owner (its password installs no updates) or something was only shown, 3 when a Mac could
+    not be enrolled; its error says what is true there.
+    """
+    from macfleet.fleet.public_key import find_public_key
+
+    session = Session(Options(inventory, macs, group, tag, json, verbose, quiet))
+    key = find_public_key(session.inventory.ssh)
+    run = _Run(session.macs)
+    _enroll(session, run, key, _Manner(password_stdin, dry_run, yes))
+    if json:
+        session.output.json(_as_json(run))
+    else:
+        _answer(session.output, run)
+    raise typer.Exit(run.exit_code)
+
+
+@dataclass(frozen=True)
+class _Manner:
+    password_stdin: bool
+    dry_run: bool
+    yes: bool
+
+
+def _enroll(session: Session, run: _Run, key: PublicKey, manner: _Manner) -> None:
+    """Host keys, what is needed, the password, the plan, the changes, the proof; each Mac comes as far as it can."""
+    from macfleet.core.outcome import Report
+    from macfleet.fleet.password import PasswordLogin
+    from macfleet.serving.enroll import Need, apply, look, plan
+
+    pinned = pin_first(
+        session.output, session.inventory, run.macs, lambda question: session.consent(question, yes=manner.yes), dry_run=manner.dry_run
+    )
+    run.errors.update(pinned.errors)
+    plans: Report[EnrolPlan] = Report(())
+    run.waiting.update(pinned.waiting)
+    with session.output.watching() as watcher:
+        with _fleet(session, pinned.macs, watcher) as fleet:
+            needs = look(fleet)
+        run.errors.update(needs.errors())
+        wanting = [mac for mac in pinned.macs if needs.values().get(mac.name, Need.NOTHING) is not Need.NOTHING]
+        if wanting:
+            password = read_password(session.output, _users(wanting), [mac.name for mac in wanting], from_stdin=manner.password_stdin)
+            by_password = [mac.name for mac in wanting if needs[mac.name].value is Need.LOGIN]
+            with _fleet(session, wanting, watcher, PasswordLogin(password, by_password)) as fleet:
+                plans = plan(fleet, needs, key)
+                run.errors.update(plans.errors())
+                run.changes.update({mac: planned.changes for mac, planned in plans.values().items()})
+                if not _wanted(session, run, plans, manner):
+                    run.waiting.update(plans.values())
+                else:
+                    run.errors.update(apply(fleet, plans, password).errors())
+            _write_down(session, run, plans)
+        _prove(session, run, plans, watcher)
+
+
+def _prove(session: Session, run: _Run, plans: Report[EnrolPlan], watcher: Any) -> None:
+    from macfleet.serving.enroll import prove
+
+    finished = [mac for mac in run.macs if mac.name not in run.errors and mac.name not in run.waiting]
+    with _fleet(session, finished, watcher) as fleet:
+        proved = prove(fleet, plans)
+    run.errors.update(proved.errors())
+    run.enrolled.update(proved.values())
+
+
+def _fleet(session: Session, macs: Sequence[Mac], watcher: Any, connect: Any = None) -> Fleet:
+    from macfleet.fleet.fleet import Fleet
+
+    return Fleet(session.inventory, macs, connect=connect, observer=watcher)
+
+
+def _users(macs: Sequence[Mac]) -> str:
+    import getpass
+
+    return " and ".join(dict.fromkeys(mac.user or getpass.getuser() for mac in macs))
+
+
+def _wanted(session: Session, run: _Run, plans: Report[EnrolPlan], manner: _Manner) -> bool:
+    """The changes, shown; then the yes to them."""
+    changes = plans.values()
+    for line, macs in fold({mac: [change.line() for change in planned.changes] for mac, planned in changes.items()}):
+        session.output.talk(f"  {line}{f'  [{name_macs(macs, of=len(changes))}]' if len(changes) > 1 else ''}")
+    if manner.dry_run or not changes:
+        return False
+    number = sum(len(planned.changes) for planned in changes.values())
+    return session.consent(f"Make {count(number, 'change')} on {count(len(changes), 'Mac')}?", yes=manner.yes)
+
+
+def _write_down(session: Session, run: _Run, plans: Report[EnrolPlan]) -> None:
+    for mac, planned in plans.values().items():
+        if mac not in run.waiting:
+            error = run.errors.get(mac)
+            lines = [change.line() for change in planned.changes]
+            session.journal.write("enroll", mac=mac, user=planned.user, changes=lines, error=str(error) if error else None)
+
+
+def _answer(output: Output, run: _Run) -> None:
+    width = column_width([mac.name for mac in run.macs])
+    for mac in run.macs:
+        output.mac_line(mac.name, run.outcome(mac.name), _proof(run.enrolled.get(mac.name)), width=width)
+    steps = fold({mac: [(step.what, step.do) for step in done.by_hand] for mac, done in run.enrolled.items()})
+    if steps:
+        output.answer("by hand, at the Mac:")
+    for (what, do), macs in steps:
+        output.answer(f"  {what}{f'  [{name_macs(macs, of=len(run.macs))}]' if len(run.macs) > 1 else ''}")
+        output.answer(f"    {do}")
+    outcomes = [run.outcome(mac.name) for mac in run.macs]
+    tally = [(outcomes.count(word), word) for word in ("enrolled", "as wanted", "would change", "failed", "unreachable")]
+    output.answer(", ".join(f"{count(number, 'Mac')} {word}" for number, word in tally if number))
+    for error in run.errors.values():
+        output.error(error)
+    if run.enrolled and not run.errors and not run.waiting:
+        output.next_step("macfleet verify")
+
+
+def _proof(done: Enrolled | None) -> str:
+    if done is None:
+        return ""
+    owner = {True: "owns the volume", False: "owns no volume", None: "volume owner unknown"}[done.owns_volume]
+    return f"{done.user} gets in with the key, sudo does not ask, {owner}"
+
+
+def _as_json(run: _Run) -> dict[str, Any]:
+    macs = [_mac_as_json(run, mac.name) for mac in run.macs]
+    outcomes = ("enrolled", "as wanted", "would change", "failed", "unreachable")
+    counts = {word.replace(" ", "_"): sum(mac["outcome"] == word for mac in macs) for word in outcomes}
+    return {"schema": 1, "macs": macs, "summary": {"macs": len(macs), **counts, "exit_code": run.exit_code}}
+
+
+def _mac_as_json(run: _Run, mac: str) -> dict[str, Any]:
+    done, error = run.enrolled.get(mac), run.errors.get(mac)
+    return {
+        "mac": mac,
+        "outcome": run.outcome(mac),
+        "user": done.user if done else None,
+        "changes": [change.as_json() for change in run.changes.get(mac, ())],
+        "owns_volume": done.owns_volume if done else None,
+        "by_hand": [{"what": step.what, "do": step.do} for step in done.by_hand] if done else [],
+        "error": str(error) if error else None,
+    }
