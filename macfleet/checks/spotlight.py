@@ -27,5 +27,5 @@ class Spotlight:
             return [findings.unknown(self, is_indexed, want)]
         have = "on" if is_indexed else "off"
         if is_indexed and not is_wanted:
-            return [findings.warn(self, have, want, "`sudo mdutil -i off /` on the Mac; or write `spotlight: true` into the inventory")]
+            return [findings.warn(self, have, want, "`macfleet provision` switches it off; or write `spotlight: true` into the inventory")]
         return [findings.ok(self, have, want)]
