@@ -11,8 +11,6 @@ from macfleet.core.finding import Finding
 from macfleet.inventory.mac import Mac
 from macfleet.macos import socketfilterfw
 
-_PROGRAM = "/usr/libexec/ApplicationFirewall/socketfilterfw"
-
 
 class Firewall:
     name = "firewall"
@@ -30,17 +28,12 @@ class Firewall:
         if state == 0:
             return [findings.ok(self, "off", self.want)]
         if state == 2:
-            hint = f"`sudo {_PROGRAM} --setblockall off` on the Mac; no rule for a program counts while it is on"
+            hint = f"`macfleet run firewall --mac {mac.name}` ends that; no rule for a program counts while it is so"
             return [findings.fail(self, "on, and blocks every incoming connection", self.want, hint)]
         if isinstance(rule, Unknown):
             return [findings.unknown(self, rule, self.want)]
         if rule:
             return [findings.ok(self, "on, and lets macfleet's Python in", self.want)]
         have = "on, and has no rule for macfleet's Python" if rule is None else "on, and blocks macfleet's Python"
-        return [findings.fail(self, have, self.want, _hint(mac))]
-
-
-def _hint(mac: Mac) -> str:
-    """The rule is kept for the file behind the links; `$(…)` is for the shell on the Mac."""
-    python = f'"$(readlink -f {mac.paths.python})"'
-    return f"on the Mac: P={python}; sudo {_PROGRAM} --add $P; sudo {_PROGRAM} --unblockapp $P; again after every new runtime"
+        hint = f"`macfleet run firewall --mac {mac.name}` lets it in; again after every new runtime, whose Python is another file"
+        return [findings.fail(self, have, self.want, hint)]
