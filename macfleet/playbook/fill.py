@@ -14,6 +14,7 @@ from macfleet.core.template import strict_environment
 
 _WHOLE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*", re.DOTALL)
 _ENVIRONMENT = strict_environment()
+_TOO_DEEP = "this nests too deeply"
 # What an expression may end in: an unknown name, or arithmetic with the wrong kind of value ("auto" // 1048576).
 MISTAKES = (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 
@@ -30,6 +31,8 @@ def check_syntax(value: Any) -> str | None:
                 _ENVIRONMENT.parse(value)
             except jinja2.TemplateSyntaxError as error:
                 return f"{error.message} in {value!r}"
+            except RecursionError:
+                return _TOO_DEEP
     return None
 
 
@@ -41,6 +44,8 @@ def check_expression(text: str) -> str | None:
         _ENVIRONMENT.compile_expression(text)
     except jinja2.TemplateSyntaxError as error:
         return f"{error.message} in {text!r}"
+    except RecursionError:
+        return _TOO_DEEP
     return None
 
 

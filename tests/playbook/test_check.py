@@ -1,13 +1,20 @@
 """What is seen in a playbook before any Mac is asked."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from macfleet.core.data import data_path
 from macfleet.core.errors import PlaybookError
+from macfleet.inventory.mac import Mac
+from macfleet.inventory.settings import Settings
 from macfleet.playbook.check import problems_of_templates
+from macfleet.playbook.fill import MISTAKES, check_expression, check_syntax, fill
 from macfleet.playbook.load import load_playbook
+from macfleet.playbook.names import problems_of_names
 from macfleet.playbook.variables import missing
 from macfleet.serving.materials import read_templates
+from tests.modules.memory_mac import MAC
 from tests.playbook.paint import Paint
 
 
@@ -129,3 +136,66 @@ def test_the_playbook_that_the_description_shows_is_one():
     assert book.batches(8) == (1, 4, 3)
     assert [task.notify for task in book.tasks] == [(), ("The agent starts anew",)]
     assert problems_of_templates(book, read_templates()) == []
+
+
+PIECES = [
+    "{{",
+    "}}",
+    "{%",
+    "%}",
+    " mac",
+    ".name",
+    "vars",
+    "['a']",
+    "[0]",
+    "(",
+    ")",
+    "|",
+    "upper",
+    " is ",
+    "for x in ",
+    "endfor",
+    "set y = ",
+]
+PIECES += [
+    "if ",
+    "endif",
+    "macro m()",
+    "endmacro",
+    "include 'x'",
+    "x",
+    "1",
+    "'",
+    ",",
+    "{",
+    "}",
+    "~",
+    "else",
+    "block b",
+    "endblock",
+    "\n",
+    "é",
+]
+
+
+def outcome(text):
+    """What becomes of a text: refused for its syntax, for its names, when it is filled, or filled."""
+    if check_syntax(text):
+        return "syntax"
+    if problems_of_names(text, {"mac": Mac, "settings": Settings, "vars": {}}):
+        return "names"
+    try:
+        fill(text, {"mac": MAC, "settings": MAC.settings, "vars": {}})
+    except MISTAKES:
+        return "filling"
+    return "filled"
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_whatever_stands_in_an_expression_is_refused_or_filled(text):
+    assert outcome(text) in ("syntax", "names", "filling", "filled")
+
+
+def test_an_expression_that_nests_too_deeply_is_refused():
+    assert check_syntax("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}") == "this nests too deeply"
+    assert check_expression("(" * 5000 + "1" + ")" * 5000) == "this nests too deeply"
