@@ -59,7 +59,9 @@ class Run:
         """`4 Macs, 7 changes, 1 error`; a single Mac by its name."""
         where = self.macs[0] if len(self.macs) == 1 else count(len(self.macs), "Mac") if self.macs else ""
         subject = next((str(entry[key]) for key in ("service", "playbook") for entry in self.entries if entry.get(key)), "")
-        said = [subject, where, count(self.changes, "change") if self.changes else "", count(self.errors, "error") if self.errors else ""]
+        findings = sum(len(_list(entry, "findings")) for entry in self.entries)
+        counts = ((self.changes, "change"), (findings, "finding"), (self.errors, "error"))
+        said = [subject, where, *(count(number, noun) for number, noun in counts if number)]
         if self.was_cut_off:
             said.append("did not say how it ended")
         return ", ".join(word for word in said if word)
@@ -89,13 +91,15 @@ def runs_of(entries: Iterable[Entry]) -> tuple[Run, ...]:
 
 
 def lines_of(entry: Entry) -> Iterator[str]:
-    """What a line says besides its time, event and Mac, in lines for people."""
+    """What a line says besides its time, event and Mac, in lines for people; what nests deeper is for programs."""
     for key, value in entry.items():
         if key in _HEAD or value in (None, "", [], {}):
             continue
         match value:
             case list():
                 yield from ([f"{key}: {', '.join(map(str, value))}"] if _are_words(value) else [_item(item) for item in value])
+            case dict() if any(isinstance(what, list | dict) for what in value.values()):
+                continue
             case dict():
                 yield f"{key}: {', '.join(f'{name} {what}' for name, what in value.items())}"
             case _:
@@ -103,6 +107,8 @@ def lines_of(entry: Entry) -> Iterator[str]:
 
 
 def _item(item: Any) -> str:
+    if isinstance(item, Mapping) and {"on", "check", "verdict", "have"} <= set(item):
+        return f"{item['on']}: {item['check']} {item['verdict']}: {item['have']}"
     if isinstance(item, Mapping) and {"what", "before", "after"} <= set(item):
         return f"{item['what']} {item['before']} → {item['after']}"
     return ", ".join(f"{key} {value}" for key, value in item.items()) if isinstance(item, Mapping) else str(item)

@@ -56,3 +56,13 @@ def test_details_are_said_line_by_line_and_what_is_empty_is_not_said():
     entry = line("provision", mac="a", changes=[change, "pmset womp 0 → 1"], error=None, left=["a", "b"], macs={"a": 2}, took_s=1.5)
 
     assert list(lines_of(entry)) == ["pmset sleep 1 → 0", "pmset womp 0 → 1", "left: a, b", "macs: a 2", "took_s: 1.5"]
+
+
+def test_a_verify_tells_its_findings_and_not_what_programs_compare():
+    found = {"on": "studio-1", "check": "power", "verdict": "fail", "have": "sleep 1"}
+    entry = line("verify", macs=["studio-1"], outcomes={"differs": 1}, findings=[found], seen={"studio-1": {"power": ["fail"]}})
+
+    [run] = runs_of([entry])
+
+    assert run.sentence() == "studio-1, 1 finding"
+    assert list(lines_of(entry)) == ["macs: studio-1", "outcomes: differs 1", "studio-1: power fail: sleep 1"]
