@@ -129,8 +129,25 @@ def _start_one(mac: MacDir, sockets: str) -> int:
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(mac.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),
     ]
     return os.posix_spawn(sys.executable, [sys.executable, "-m", "macfleet.lab.mac", str(mac.path)], os.environ, file_actions=files)
+
+
+def _inherited() -> list[int]:
+    """What the new process would get from us beside the usual three, and keep open for the whole rehearsal.
+
+    Seen with `flock FILE macfleet lab up`: the lock was held until `lab down`.
+    """
+    is_open = (int(name) for name in os.listdir("/dev/fd"))
+    return [descriptor for descriptor in is_open if descriptor > 2 and _is_inherited(descriptor)]
+
+
+def _is_inherited(descriptor: int) -> bool:
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:  # that of the listing itself, closed by now
+        return False
 
 
 def _wait_for(mac: MacDir, pid: int) -> None:

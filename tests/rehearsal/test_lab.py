@@ -288,6 +288,18 @@ def test_as_shipped_only_the_password_gets_in_and_a_hand_at_the_mac_does_the_res
     down(tmp_path / "lab")
 
 
+def test_a_rehearsal_keeps_nothing_open_of_who_started_it(tmp_path):
+    ours, theirs = os.pipe()
+    os.set_inheritable(theirs, True)
+
+    up(tmp_path / "lab", macs=1)
+    os.close(theirs)
+
+    assert os.read(ours, 1) == b"", "the other end is closed everywhere"
+    os.close(ours)
+    down(tmp_path / "lab")
+
+
 def with_password(shell, tmp_path, line):
     """What a login says that has no key; nobody has pinned the Mac's host key either."""
     askpass = tmp_path / "askpass"
