@@ -13,6 +13,8 @@ from macfleet.macos.answers import PROGRAM_MISSING, parse_json_object, unparsabl
 
 _PROGRAM = "smartctl -a -j"
 _DATA_UNIT_BYTES = 512_000
+# How large NVMe's fields are; the others have 16 bytes.
+_BYTES = {"critical_warning": 1, "percentage_used": 1, "available_spare": 1}
 # A bit mask. Every healthy Apple SSD sets 4: it has no error log page. 1 and 2 are a wrong call and a disk that did not open.
 _DID_NOT_LOOK = 0b11
 
@@ -63,4 +65,6 @@ def _count(log: dict[str, Any], key: str) -> int:
     value = log.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
         raise unparsable(_PROGRAM, f"the health log has no {key}")
+    if not 0 <= value < 1 << 8 * _BYTES.get(key, 16):
+        raise unparsable(_PROGRAM, f"{key} is {value}")
     return value
