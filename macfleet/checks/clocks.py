@@ -20,6 +20,7 @@ ALLOWED_S = 60.0
 
 class Clocks:
     name = "clocks"
+    measures = True  # the seconds between them
     why = "TLS and Tailscale refuse a Mac whose clock is wrong, and its logs and journals tell a false order"
     source = "sntp(1) and systemsetup(8); a clock is most often wrong right after a power cut"
     want = f"all clocks within {format_duration(ALLOWED_S)} of each other"

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def answer_drift(output: Output, before: Run, verification: Verification) -> None:
     """The drift since that run, in place of all that is as it was."""
-    from macfleet.serving.drift import drift, snapshot
+    from macfleet.serving.drift import drift
 
-    found = drift(before.snapshot, snapshot(verification))
+    found = drift(before.snapshot, verification)
     if output.json_wanted:
         output.json({**verification.as_json(), "since": before.as_json(), "drift": [each.as_json() for each in found]})
         return

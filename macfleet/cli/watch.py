@@ -62,8 +62,7 @@ class Watch:
         """Says nothing when nothing changed. The journal has the first look only: a watch may last for weeks."""
         from macfleet.serving.drift import drift, snapshot
 
-        after = snapshot(verification)
-        found = drift(before, after)
+        found, after = drift(before, verification), snapshot(verification)
         if not found:
             return after
         output = self._session.output

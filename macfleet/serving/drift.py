@@ -102,8 +102,7 @@ def _run(entry: Mapping[str, Any]) -> Run | None:
 
 
 def snapshot(verification: Verification) -> Snapshot:
-    macs = {mac.mac: _by_check(mac.findings, verification.measuring) for mac in verification.macs}
-    return Snapshot(macs, _by_check(verification.fleet, verification.measuring))
+    return _snapshot(verification, verification.measuring)
 
 
 def parse_snapshot(value: Any) -> Snapshot | None:
@@ -115,17 +114,23 @@ def parse_snapshot(value: Any) -> Snapshot | None:
         return None
 
 
-def drift(before: Snapshot, after: Snapshot) -> tuple[Drifted, ...]:
+def drift(before: Snapshot, verification: Verification) -> tuple[Drifted, ...]:
     """Every check of a Mac that was looked at both times. About the fleet only when it was the same Macs both times."""
-    pairs = [(name, before.macs[name], checks) for name, checks in after.macs.items() if name in before.macs]
-    if before.macs.keys() == after.macs.keys():
-        pairs.append((FLEET, before.fleet, after.fleet))
+    now, told = snapshot(verification), _snapshot(verification, frozenset())
+    pairs = [(name, before.macs[name], now.macs[name], told.macs[name]) for name in now.macs if name in before.macs]
+    if before.macs.keys() == now.macs.keys():
+        pairs.append((FLEET, before.fleet, now.fleet, told.fleet))
     return tuple(
-        Drifted(where, check, then[check], now[check])
-        for where, then, now in pairs
+        Drifted(where, check, then[check], in_full[check])
+        for where, then, short, in_full in pairs
         for check in then
-        if check in now and then[check] != now[check]  # a Mac that cannot be reached says nothing but that
+        if check in short and then[check] != short[check]  # a Mac that cannot be reached says nothing but that
     )
+
+
+def _snapshot(verification: Verification, measuring: frozenset[str]) -> Snapshot:
+    macs = {mac.mac: _by_check(mac.findings, measuring) for mac in verification.macs}
+    return Snapshot(macs, _by_check(verification.fleet, measuring))
 
 
 def _by_check(found: Sequence[Finding], measuring: frozenset[str]) -> dict[str, Told]:

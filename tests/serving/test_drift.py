@@ -20,7 +20,7 @@ def a_run(*findings, fleet=(), outcome="ok", mac="studio-1", measuring=("memory"
 
 
 def changes(before, after):
-    return [(each.where, each.check, each.line()) for each in drift(snapshot(before), snapshot(after))]
+    return [(each.where, each.check, each.line()) for each in drift(snapshot(before), after)]
 
 
 def test_nothing_changed_is_no_drift():
