@@ -40,7 +40,7 @@ def test_a_verdict_and_a_value_that_changed_are_drift():
 def test_a_reading_that_moves_by_itself_is_none():
     assert changes(a_run(("memory", OK, "0 B of swap")), a_run(("memory", OK, "9 B of swap"))) == []
     assert changes(a_run(("memory", OK, "0 B of swap")), a_run(("memory", FAIL, "9 GiB of swap"))) == [
-        ("studio-1", "memory", "fail; was ok")
+        ("studio-1", "memory", "fail: 9 GiB of swap; was ok")
     ]
 
 
