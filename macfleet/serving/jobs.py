@@ -67,7 +67,7 @@ def install(mac: Mac, connection: Connection, job: Job) -> None:
 def start(mac: Mac, connection: Connection, job: Job, clock: Clock) -> launchctl.Job:
     """Bootstrap the job and see it run. An older one of the same label is booted out first, because a plist is read only once."""
     stop(connection, job.label, clock)
-    must(mac, connection, [launchctl.enable(job.label)])
+    _enable(mac, connection, job.label)
     _bootstrap(connection, job.label, job.plist_path, clock)
     must(mac, connection, [launchctl.kickstart(job.label)])
     return _until_running(connection, job, clock)
@@ -116,6 +116,13 @@ def must(mac: Mac, connection: Connection, commands: Sequence[Command]) -> list[
 def understand(connection: Connection, fact: Fact[T]) -> T | Unknown:
     """One fact, asked on its own."""
     return fact.understand(connection.read(fact.commands))
+
+
+def _enable(mac: Mac, connection: Connection, label: str) -> None:
+    """Only where it is not: launchd never forgets that a label was enabled, and nothing of ours should stay on a Mac."""
+    disabled = understand(connection, launchctl.DISABLED)
+    if isinstance(disabled, Unknown) or disabled.get(label, False):
+        must(mac, connection, [launchctl.enable(label)])
 
 
 def _bootstrap(connection: Connection, label: str, plist_path: str, clock: Clock) -> None:

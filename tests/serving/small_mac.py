@@ -39,6 +39,7 @@ class SmallMac:
     never_spawns: bool = False
     crash_loop: bool = False
     port: int = 0  # of its gateway, if it is a head
+    disabled: set[str] = field(default_factory=set)
     corrupts: bool = False  # what is put arrives damaged
     free_bytes: int = 100 * GIB
 
@@ -174,6 +175,8 @@ class SmallMac:
 
     def _launchctl(self, words, stdin):
         verb, target = words[0], words[-1]
+        if verb == "print-disabled":
+            return "\tdisabled services = {\n" + "".join(f'\t\t"{label}" => disabled\n' for label in self.disabled) + "\t}\n"
         answer = getattr(self, f"_{verb}", None)
         return answer(target.removeprefix("system/")) if answer else (64, f"launchctl: {verb}: unrecognized")
 
@@ -223,6 +226,7 @@ class SmallMac:
             self.wired_bytes = 4 * GIB
 
     def _enable(self, label):
+        self.disabled.discard(label)
         return ""
 
     def _kickstart(self, label):

@@ -47,6 +47,16 @@ def test_a_started_job_is_looked_at_until_it_runs():
     assert jobs.start(MAC, mac, JOB, HandClock()).is_running
 
 
+def test_a_job_is_enabled_only_when_somebody_disabled_it():
+    usual, switched_off = installed(), installed(disabled={LABEL})
+
+    jobs.start(MAC, usual, JOB, HandClock())
+    jobs.start(MAC, switched_off, JOB, HandClock())
+
+    assert [line for line in usual.log if " enable " in line] == []
+    assert switched_off.disabled == set()
+
+
 def test_a_job_of_the_same_label_is_gone_before_the_new_plist_is_read():
     mac = installed(slow_bootout=3)
     jobs.start(MAC, mac, JOB, HandClock())
