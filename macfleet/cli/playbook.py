@@ -9,6 +9,7 @@ import typer
 
 from macfleet.cli.completion import playbook_names
 from macfleet.cli.output import column_width
+from macfleet.cli.run import VarOption, values_of
 from macfleet.cli.session import InventoryOption, JsonOption, Options, QuietOption, Session
 from macfleet.core.words import count
 
@@ -29,6 +30,7 @@ FilesArgument = Annotated[
 def check(
     files: FilesArgument,
     inventory: InventoryOption = None,
+    var: VarOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -40,7 +42,8 @@ def check(
     inventory at hand each task is also filled for each of its Macs. Exits 2 when anything is wrong.
     """
     session = Session(Options(inventory, json=json, quiet=quiet))
-    found = {name: _mistakes(session, name) for name in files}
+    given = values_of(var or ())
+    found = {name: _mistakes(session, name, given) for name in files}
     if json:
         session.output.json(_as_json(found))
     else:
@@ -48,7 +51,7 @@ def check(
             for error in errors:
                 session.output.error(error)
             if not errors:
-                session.output.answer(_sound(session, name))
+                session.output.answer(_sound(session, name, given))
     raise typer.Exit(2 if any(found.values()) else 0)
 
 
@@ -70,12 +73,12 @@ def list_(json: JsonOption = False) -> None:
         _list(session.output, playbooks)
 
 
-def _mistakes(session: Session, name: str) -> list[MacfleetError]:
+def _mistakes(session: Session, name: str, given: dict[str, str]) -> list[MacfleetError]:
     from macfleet.core.errors import RequestError
     from macfleet.serving.playbooks import check_on, open_playbook
 
     try:
-        file = open_playbook(name)
+        file = open_playbook(name, given)
     except RequestError as error:  # PlaybookError is one
         return [error]
     return list(check_on(file.playbook, session.inventory.macs)) if _has_inventory(session) else []
@@ -86,11 +89,11 @@ def _has_inventory(session: Session) -> bool:
     return session.options.inventory is not None or Path("inventory.yaml").is_file()
 
 
-def _sound(session: Session, name: str) -> str:
+def _sound(session: Session, name: str, given: dict[str, str]) -> str:
     from macfleet.playbook.variables import missing
     from macfleet.serving.playbooks import open_playbook
 
-    playbook = open_playbook(name).playbook
+    playbook = open_playbook(name, given).playbook
     handlers = f", {count(len(playbook.handlers), 'handler')}" if playbook.handlers else ""
     said = f"{playbook.name}: {count(len(playbook.tasks), 'task')}{handlers}, no mistakes"
     if open_vars := missing(playbook):

@@ -1,4 +1,4 @@
-"""Who wakes which handler: every name leads to one, none is woken by nobody, and no chain of them closes to a circle."""
+"""Who wakes which handler: each name is given once and leads to one, none is woken by nobody, no chain closes to a circle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def problems_of_notifications(source: YamlText) -> list[Problem]:
     """Looked for in the text itself: a handler with another mistake in it is no unknown handler."""
     tasks, handlers = _items(source, "tasks"), _items(source, "handlers")
     return [
-        *_names_twice(source, tasks, handlers),
+        *_names_twice(source, [*tasks, *handlers]),
         *_unknown(source, [*tasks, *handlers], handlers),
         *_never_woken(source, [*tasks, *handlers], handlers),
         *_circle(source, handlers),
@@ -51,11 +51,11 @@ def _words(item: Mapping[str, Any]) -> list[str]:
     return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
 
 
-def _names_twice(source: YamlText, tasks: Sequence[_Item], handlers: Sequence[_Item]) -> list[Problem]:
-    """What was done is told, and gone on with, by the names of tasks: a handler's must be its own."""
-    first: dict[str, Path] = {name: path for path, name, _ in reversed(tasks)}
+def _names_twice(source: YamlText, everyone: Sequence[_Item]) -> list[Problem]:
+    """What was done is told, and gone on with, by the names of tasks: each has its own."""
+    first: dict[str, Path] = {}
     problems = []
-    for path, name, _ in handlers:
+    for path, name, _ in everyone:
         if name in first:
             problems.append(source.problem((*path, "name"), f"this name stands on line {source.line((*first[name], 'name'))} already"))
         first.setdefault(name, path)

@@ -48,7 +48,7 @@ def test_with_an_inventory_at_hand_the_tasks_are_filled_for_its_macs(here):
 def test_every_mistake_of_every_file_is_shown_with_its_line(here):
     (here / "a.yaml").write_text(
         "tasks:\n"
-        "  - name: a\n    notify: [b]\n    flie: {path: /x}\n"
+        "  - name: a\n    notify: [b]\n    fil: {path: /x}\n"
         "  - name: c\n    file: {path: /x, content: '{{ mac.nmae }}'}\n"
         "handlers:\n  - name: d\n    notify: [d]\n    file: {path: /x, content: x, mode: rw}\n"
     )
@@ -58,7 +58,7 @@ def test_every_mistake_of_every_file_is_shown_with_its_line(here):
     assert ended.exit_code == 2
     assert ended.stderr.splitlines() == [
         'error: a.yaml:3: tasks/0/notify: there is no handler "b"; known: d',
-        '  a.yaml:4: tasks/0/flie: there is no module "flie"; did you mean "file"?',
+        '  a.yaml:4: tasks/0/fil: there is no module "fil"; did you mean "file"?',
         '  a.yaml:6: tasks/1/file/content: there is no "nmae"; did you mean "name"?',
         "  a.yaml:9: handlers/0/notify: these notify each other in a circle: d → d",
         '  a.yaml:10: handlers/0/file/mode: "rw" is not a mode; write it like "644"',
@@ -80,6 +80,7 @@ def test_a_var_that_has_to_be_given_is_named(here):
     (here / "a.yaml").write_text("vars:\n  release:\n" + TASK)
 
     assert check("a.yaml").stdout == "a.yaml: 1 task, no mistakes; to be given with --var: release\n"
+    assert check("a.yaml", "--var", "release=26.1").stdout == "a.yaml: 1 task, no mistakes\n"
 
 
 def test_our_playbooks_are_listed_with_their_tags(here):

@@ -122,6 +122,11 @@ def test_a_tag_leaves_the_handlers_in():
         ("notify: [frame]", "notify: []", r'provision\.yaml:7: handlers/0: nothing notifies "frame"'),
         ("name: frame", "name: admire", r"provision\.yaml:9: .*this name stands on line 7 already"),
         ("name: frame", "name: The Mac is green", r"provision\.yaml:7: .*this name stands on line 3 already"),
+        (
+            "tasks:",
+            "tasks:\n  - {name: The Mac is green, paint: {colour: red}}",
+            r"provision\.yaml:4: .*this name stands on line 3 already",
+        ),
         ("notify: [admire]", "notify: admire", r"provision\.yaml:4: .*write a list"),
         ("notify: [frame]", "notify: [frame]\n    tags: [a]", r"provision\.yaml:11: .*a handler has no tags"),
     ],
