@@ -64,6 +64,8 @@ class MemoryMac:
         }
     )
     battery: dict[str, str] = field(default_factory=dict)
+    on_ups: dict[str, str] = field(default_factory=dict)
+    thresholds: dict[str, str] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=lambda: {"hw.memsize": str(64 * 2**30), "iogpu.wired_limit_mb": "0"})
     defaults: dict[str, dict] = field(default_factory=dict)
     jobs: dict[str, dict] = field(default_factory=dict)  # label → {"plist": bytes, "state": …}
@@ -274,12 +276,24 @@ class MemoryMac:
 
     def _pmset(self, words, stdin, sudo):
         if words == ["-g", "custom"]:
-            sections = {"Battery Power": self.battery, "AC Power": self.pmset}
+            sections = {"Battery Power": self.battery, "AC Power": self.pmset, "UPS Power": self.on_ups}
             rows = {name: "".join(f" {key:<20} {value}\n" for key, value in values.items()) for name, values in sections.items()}
             return "".join(f"{name}:\n{text}" for name, text in rows.items() if text)
+        if words == ["-g", "batt"]:
+            return "Now drawing from 'AC Power'\n" + (
+                " -UPS-1500VA (id=1)\t87%; charged; 0:45 remaining present: true\n" if self.on_ups else ""
+            )
+        if words == ["-g", "ups"]:
+            rows = "".join(f"  {key}\ton\t{value}\n" for key, value in self.thresholds.items())
+            return "UPS settings:\n" + (rows or "  haltlevel\toff\t0\n") if self.on_ups else ""
+        if words[0] == "-u" and words[1].startswith("halt"):
+            self.thresholds = {key: value for key, value in {**self.thresholds, words[1]: words[2]}.items() if value != "0"}
+            return ""
         if self.forgets_pmset:
             return ""
-        self.pmset |= dict(zip(words[1::2], words[2::2], strict=True))
+        sections = {"-c": [self.pmset], "-b": [self.battery], "-u": [self.on_ups]}
+        for values in sections.get(words[0], [self.pmset, self.battery, self.on_ups]):
+            values |= {key: value for key, value in zip(words[1::2], words[2::2], strict=True) if key in values}
         return ""
 
     def _sysctl(self, words, stdin, sudo):

@@ -134,3 +134,43 @@ def test_macos_may_be_told_not_to_look_for_updates():
 
     assert done == ["software update search on → off"]
     assert left.is_as_wanted
+
+
+def test_a_mac_that_would_sleep_on_its_ups_differs():
+    memory = MemoryMac(on_ups={"sleep": "5"})
+    memory.pmset["sleep"] = "0"
+    before = memory.without_our_notes()
+
+    [(_, change)] = plan(memory, "pmset: {sleep: 0}").changes
+    assert change.line() == "pmset sleep 5 on its UPS → 0"
+
+    memory.apply(change.commands)
+    assert memory.on_ups == {"sleep": "0"}
+    memory.apply(change.undo)
+    assert memory.without_our_notes() == before
+
+
+def test_a_mac_on_a_ups_shuts_down_before_it_is_empty():
+    memory = MemoryMac(on_ups={"sleep": "0"}, thresholds={"haltafter": "5"})
+
+    done, left = play(memory, "pmset: {haltlevel: 20, haltafter: 5}")
+
+    assert done == ["pmset haltlevel off → 20"]
+    assert left.is_as_wanted
+
+
+def test_a_threshold_that_was_off_is_off_again():
+    memory = MemoryMac(on_ups={"sleep": "0"})
+    [(_, change)] = plan(memory, "pmset: {haltlevel: 20}").changes
+    memory.apply(change.commands)
+
+    memory.apply(change.undo)
+
+    assert memory.thresholds == {}
+
+
+def test_without_a_ups_its_thresholds_wait():
+    made = plan(MemoryMac(), "pmset: {haltlevel: 20}")
+
+    assert made.is_as_wanted
+    assert made.unsupported[0][1].reason == "no UPS is connected, and haltlevel would be for one"

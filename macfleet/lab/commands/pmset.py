@@ -6,6 +6,7 @@ from macfleet.lab.factory import FACTORY_PMSET
 from macfleet.lab.strange import power_keys
 from macfleet.lab.world import Call, Reply, World
 
+THRESHOLDS = ("haltlevel", "haltafter", "haltremain")
 USAGE = "Usage:  pmset <options>\nSee pmset(1) for details: 'man pmset'\n"
 
 
@@ -23,6 +24,8 @@ def pmset(world: World, call: Call) -> Reply:
             return Reply(_thresholds(world))
         case ("-a" | "-c", *pairs) if pairs and len(pairs) % 2 == 0:
             return _set(world, dict(zip(pairs[::2], pairs[1::2], strict=True)), call.is_root)
+        case ("-u", key, value) if key in THRESHOLDS:
+            return _set_threshold(world, key, value, call.is_root)
     return Reply(USAGE, exit_status=1)
 
 
@@ -37,7 +40,7 @@ def _thresholds(world: World) -> str:
     wanted = world.state.wear.ups_thresholds
     if not world.state.wear.ups and not wanted:
         return ""
-    rows = [(key, "on" if key in wanted else "off", wanted.get(key, 0)) for key in ("haltlevel", "haltafter", "haltremain")]
+    rows = [(key, "on" if key in wanted else "off", wanted.get(key, 0)) for key in THRESHOLDS]
     return "UPS settings:\n" + "".join(f"  {key}\t{state}\t{value}\n" for key, state, value in rows)
 
 
@@ -58,4 +61,17 @@ def _set(world: World, wanted: dict[str, str], is_root: bool) -> Reply:
     for key, value in wanted.items():
         if key in _offered(world):  # a key this Mac does not have is taken and forgotten
             world.state.pmset[key] = int(value)
+    return Reply()
+
+
+def _set_threshold(world: World, key: str, value: str, is_root: bool) -> Reply:
+    """0 switches it off."""
+    if not is_root:
+        return Reply("'pmset' must be run as root...\n", exit_status=1)
+    if not value.isdecimal():
+        return Reply(USAGE, exit_status=1)
+    thresholds = world.state.wear.ups_thresholds
+    thresholds.pop(key, None)
+    if int(value):
+        thresholds[key] = int(value)
     return Reply()
