@@ -47,7 +47,7 @@ class Restarts:
         panicked = _new_panics(reports, look, now)
         since = "since the last look" if look else f"in the last {FIRST_LOOK.days} days"
         if not unclean and not panicked:
-            return [findings.ok(self, f"none {since}", self.want)]
+            return [findings.ok(self, "none", self.want)]
         told = [
             *([f"{count(len(panicked), 'panic')} ({_shorten([time_of(name) for name in panicked])})"] if panicked else []),
             *([f"{count(len(unclean), 'start')} without a shutdown ({_shorten([start.at for start in unclean])})"] if unclean else []),
