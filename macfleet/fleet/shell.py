@@ -1,8 +1,9 @@
 """The shell side of a framed script: functions for POSIX sh that start, time, stop and frame commands.
 
 Runs in the `sh` of a fresh Mac (bash 3.2) and in dash (a lab on Debian): no `timeout`, no Python, no arrays, no `wait -n`.
-A command costs a fork and two execs in dash and two forks in bash (a reading's costs less: `lanes.py`). Around a whole script there are three more: a ticker (`sleep` in a loop,
-it stands in for `timeout`), and a `cat` on stdin that ends with the line, so that a command does not outlive its operator.
+A command costs a fork and two execs in dash and two forks in bash; in a reading it costs less, see `lanes.py`. Around a whole
+script there are three more: a ticker (`sleep` in a loop, it stands in for `timeout`), and a `cat` on stdin that ends with the
+line, so that a command does not outlive its operator.
 
 Why two in bash: its `wait` is left by longjmp when a tick comes, and a child that waitpid() has reaped at that very moment,
 but that bash has not yet noted, is lost with its exit status. So there a command has a small shell of its own, which puts the
