@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from macfleet.serving.plan_file import SavedPlan
     from macfleet.serving.playbooks import PlaybookFile
     from macfleet.serving.provision_report import MacProvision, Provision
-    from macfleet.serving.run_file import Unfinished
+    from macfleet.serving.run_file import RunFile, Unfinished
 
 OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only the tasks with this tag; repeat for more", show_default=False)]
 PlaybookOption = Annotated[str, typer.Option("--playbook", help="One that travels with macfleet, or a path to your own")]
@@ -115,7 +115,9 @@ def carry_out(session: Session, file: PlaybookFile, way: Way) -> None:
     with session.fleet() as fleet:
         started = fleet.clock.monotonic()
         materials = read_materials(session.inventory, file.templates)
-        provisioning = Provisioning(fleet, tasks, materials, purpose=way.purpose, unfinished=way.unfinished)
+        before = way.unfinished or _standing(session, runs, _name_of(file))
+        is_resumed = way.unfinished is not None
+        provisioning = Provisioning(fleet, tasks, materials, purpose=way.purpose, unfinished=before, is_resumed=is_resumed)
         plans = provisioning.plan()
         if way.held_to is not None:
             plans = hold_to(way.held_to, plans)
@@ -158,7 +160,18 @@ def _carry_on(session: Session, apply: Path | None, way: Way) -> None:
     if not names:
         raise RequestError("the plan is for none of these Macs", hint=f"it is for {', '.join(agreed.macs) or 'none'}")
     chosen = Session(replace(session.options, macs=list(names), groups=None, tags=None))
-    carry_out(chosen, open_playbook(agreed.playbook, agreed.variables), replace(way, only=agreed.only, variables=agreed.variables))
+    purpose = way.purpose if agreed.playbook == way.purpose else f"run {Path(agreed.playbook).stem}"
+    way = replace(way, only=agreed.only, variables=agreed.variables, purpose=purpose)
+    carry_out(chosen, open_playbook(agreed.playbook, agreed.variables), way)
+
+
+def _standing(session: Session, runs: RunFile, playbook: str) -> Unfinished | None:
+    """An earlier run of this playbook that was broken off: its handlers may still be owed."""
+    standing = runs.standing()
+    if standing is None or standing.plan.playbook == playbook:
+        return standing
+    session.output.talk(f"the run of {standing.plan.playbook} that was broken off is forgotten when this one begins")
+    return None
 
 
 def _refuse_other_words(apply: Path | None, resume: bool, **others: object) -> None:

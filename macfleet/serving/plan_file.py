@@ -53,6 +53,10 @@ class SavedPlan:
     variables: Mapping[str, str] = field(default_factory=dict)
     time: str = ""
 
+    def has_the_words_of(self, other: SavedPlan) -> bool:
+        """The same playbook, carried out in the same way."""
+        return (self.playbook, self.only, self.variables) == (other.playbook, other.only, other.variables)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "schema": 1,

@@ -27,7 +27,7 @@ from macfleet.serving.materials import Materials
 from macfleet.serving.plan_file import SavedChange, SavedPlan
 from macfleet.serving.provision_errors import changed_meanwhile, not_a_mac, not_begun, sudo_asks
 from macfleet.serving.provision_mac import Look, MacResult, MacRun, Progress, Scribe, aims
-from macfleet.serving.run_file import RunFile, Unfinished
+from macfleet.serving.run_file import RunFile, Unfinished, begun
 
 __all__ = ["MacResult", "Provisioning", "run"]
 
@@ -35,21 +35,31 @@ __all__ = ["MacResult", "Provisioning", "run"]
 class Provisioning:
     """One playbook for the chosen Macs of a fleet: first `plan`, then, if wanted, `apply`.
 
-    `purpose` is what the lock, the journal and the Macs' ledgers call it. `unfinished`: a run to go on with.
+    `purpose` is what the lock, the journal and the Macs' ledgers call it. `unfinished`: an earlier run that was broken off, whose
+    handlers may still be owed; with `is_resumed` nothing is done that was not in its plan.
     Raises PlaybookError before any Mac is asked, when a task does not make sense for one of them.
     """
 
     def __init__(
-        self, fleet: Fleet, playbook: Playbook, materials: Materials, *, purpose: str = "provision", unfinished: Unfinished | None = None
+        self,
+        fleet: Fleet,
+        playbook: Playbook,
+        materials: Materials,
+        *,
+        purpose: str = "provision",
+        unfinished: Unfinished | None = None,
+        is_resumed: bool = False,
     ):
         self.purpose = purpose
         self._fleet = fleet
         self.playbook = playbook
         self._materials = materials
-        self._unfinished = unfinished
+        self.unfinished = unfinished
+        self.is_resumed = is_resumed
         self._tasks = {mac.name: self._fill(mac) for mac in fleet.macs}
         self._around = Surroundings()
         self._progress: dict[str, Progress] = {}
+        self.done_before: dict[str, tuple[str, ...]] = {}  # Mac → the tasks that the unfinished run did there
 
     def plan(self) -> Report[MacPlan]:
         """What differs, Mac by Mac. Reads for real, writes nothing. Every chosen Mac has an Outcome."""
@@ -97,7 +107,8 @@ class Provisioning:
         try:
             if isinstance(kernel := read.value[KERNEL], str) and kernel != MACS_KERNEL:
                 raise not_a_mac(mac, kernel)
-            plan = self._diff(mac, read.value, self._done_before(mac, read.value))
+            self.done_before[mac.name] = self._done_before(mac, read.value)
+            plan = self._diff(mac, read.value, self.done_before[mac.name])
             if plan.changes and read.value[PASSWORDLESS] is False:
                 raise sudo_asks(mac, plan)
             self._refuse_another_plan(mac, plan)
@@ -116,17 +127,16 @@ class Provisioning:
         The last one before a SIGKILL may not have been written down. A handler counts only when it was: to run one twice does
         no harm, to leave it out may.
         """
-        if self._unfinished is None:
+        if self.unfinished is None or mac.name not in self.unfinished.left:
             return ()
-        made, planned = self._unfinished.made.get(mac.name, ()), self._unfinished.plan.macs.get(mac.name, ())
-        wanted = aims(self._diff(mac, facts))
-        handlers = {handler.name for handler in self.playbook.handlers}
-        vanished = [each.task for each in planned if (each.what, each.after) not in wanted and each.task not in (*made, *handlers)]
+        made, planned = self.unfinished.made.get(mac.name, ()), self.unfinished.plan.macs[mac.name]
+        wanted, ours = aims(self._diff(mac, facts)), {task.name for task in self.playbook.tasks}
+        vanished = [each.task for each in planned if (each.what, each.after) not in wanted and each.task in ours.difference(made)]
         return (*vanished, *made)
 
     def _refuse_another_plan(self, mac: Mac, plan: MacPlan) -> None:
         """What was agreed to is gone on with, and nothing else."""
-        if self._unfinished is not None and not aims(plan) <= _aims_of(self._unfinished.plan.macs.get(mac.name, ())):
+        if self.is_resumed and self.unfinished and not aims(plan) <= _aims_of(self.unfinished.plan.macs.get(mac.name, ())):
             raise changed_meanwhile(mac)
 
     def _batches(self, macs: Sequence[Mac]) -> Iterator[list[Mac]]:
@@ -158,12 +168,11 @@ class Provisioning:
         return missing | done
 
     def _new_progress(self, mac: Mac, plan: MacPlan) -> Progress:
-        return Progress(len(plan.changes), self._unfinished.made.get(mac.name, ()) if self._unfinished else ())
+        return Progress(len(plan.changes), self.done_before.get(mac.name, ()))
 
     def _apply_one(self, mac: Mac, line: Connection, hold: Hold, shown: MacPlan, scribe: Scribe) -> MacResult:
         progress = self._progress[mac.name]
-        if self._unfinished is not None:
-            progress.tasks = self._done_before(mac, hold.facts[mac.name])
+        progress.tasks = self._done_before(mac, hold.facts[mac.name])
         look = Look(self._wanted(mac), lambda facts, done: self._diff(mac, facts, done))
         return MacRun(mac, line, hold, look, progress, scribe).run(shown)
 
@@ -193,7 +202,8 @@ def run(
     counts = {mac.name: len(shown[mac.name].changes) for mac in macs}
     journal.write(f"{event}-begun", macs=counts, playbook=provisioning.playbook.name)  # all there is after a SIGKILL
     if file is not None and agreed is not None:
-        file.begin(agreed, finished=[name for name, plan in shown.items() if plan.is_as_wanted])
+        finished = [name for name, plan in shown.items() if plan.is_as_wanted]
+        file.begin(begun(agreed, provisioning.done_before, finished, provisioning.unfinished))
     try:
         results = provisioning.apply(plans, file)
     except (KeyboardInterrupt, Interrupted) as error:

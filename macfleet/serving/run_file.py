@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,14 @@ class RunFile:
     def __init__(self, inventory: Inventory):
         self.path = inventory.state_dir / "run.jsonl"
 
-    def begin(self, plan: SavedPlan, finished: Iterable[str] = ()) -> None:
+    def begin(self, run: Unfinished) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         neighbour = self.path.with_suffix(".new")
-        lines = [plan.as_json(), *({"finished": mac} for mac in finished)]
+        lines = [
+            run.plan.as_json(),
+            *({"made": task, "mac": mac} for mac, tasks in run.made.items() for task in tasks),
+            *({"finished": mac} for mac in sorted(run.finished)),
+        ]
         with open(os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines))
             file.flush()
@@ -59,6 +63,13 @@ class RunFile:
             return None
         return parse_run(self.path.read_text(encoding="utf-8", errors="replace"), self.path)
 
+    def standing(self) -> Unfinished | None:
+        """`load`, for who does not depend on it: a file that nobody understands is none."""
+        try:
+            return self.load()
+        except RequestError:
+            return None
+
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
 
@@ -72,6 +83,15 @@ class RunFile:
             os.write(file, json.dumps(line, ensure_ascii=False).encode() + b"\n")
         finally:
             os.close(file)
+
+
+def begun(plan: SavedPlan, made: Mapping[str, tuple[str, ...]], finished: Iterable[str], standing: Unfinished | None) -> Unfinished:
+    """A new run. What an older one of the same words still has to do on other Macs is not forgotten."""
+    if standing is None or not plan.has_the_words_of(standing.plan):
+        return Unfinished(plan, made, frozenset(finished))
+    others = {mac: standing.plan.macs[mac] for mac in standing.left if mac not in plan.macs}
+    made_there = {mac: standing.made[mac] for mac in others if mac in standing.made}
+    return Unfinished(replace(plan, macs={**plan.macs, **others}), {**made, **made_there}, frozenset(finished))
 
 
 def parse_run(text: str, path: Path) -> Unfinished:

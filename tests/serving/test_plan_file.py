@@ -9,6 +9,7 @@ import pytest
 from macfleet.core.errors import ConnectionDropped, RequestError
 from macfleet.fleet.journal import Journal
 from macfleet.inventory.mac import Inventory
+from macfleet.playbook.load import load_playbook
 from macfleet.serving.plan_file import hold_to, parse_plan, read_plan, saved, write_plan
 from macfleet.serving.provision import run
 from macfleet.serving.provision_report import applied, planned
@@ -29,15 +30,15 @@ class Desk:
     def provisioning(self, **options):
         return provisioning(Lines(studio_1=self.one, studio_2=self.two), playbook=self.playbook, **options)
 
-    def run(self):
-        made = self.provisioning()
+    def run(self, **options):
+        made = self.provisioning(unfinished=self.file.standing(), **options)
         plans = made.plan()
         return applied(run(made, made._fleet, plans, self.journal, self.file, saved(plans, "provision", time="then")))
 
     def resume(self):
         unfinished = self.file.load()
         macs = [mac for mac in (ONE, TWO) if mac.name in unfinished.left]
-        made = self.provisioning(macs=macs, unfinished=unfinished)
+        made = self.provisioning(macs=macs, unfinished=unfinished, is_resumed=True)
         return applied(run(made, made._fleet, made.plan(), self.journal, self.file))
 
 
@@ -159,6 +160,63 @@ def test_a_handler_runs_even_when_nobody_wrote_down_that_its_task_was_done(desk)
     report = desk.resume()
 
     assert [change.what for _, change in report.macs[0].changes] == ["file /etc/motd"]
+
+
+def test_a_handler_that_was_not_reached_also_runs_when_the_same_command_is_given_again(desk):
+    desk.playbook = batches(serial=2)
+    desk.two.drops_at = "motd.macfleet-new"
+    desk.run()
+    desk.two.drops_at = ""
+
+    again, once_more = desk.run(), desk.run()
+
+    assert [(mac.outcome, [change.what for _, change in mac.changes]) for mac in again.macs] == [
+        ("ok", []),
+        ("changed", ["file /etc/motd"]),
+    ]
+    assert [mac.outcome for mac in once_more.macs] == ["ok", "ok"]
+    assert not desk.file.path.exists()
+
+
+def test_a_run_on_other_macs_does_not_forget_the_one_that_was_lost(desk):
+    desk.playbook = batches(serial=2)
+    desk.two.drops_at = "motd.macfleet-new"
+    desk.run()
+    desk.two.drops_at = ""
+    desk.one.pmset["sleep"] = "5"
+
+    desk.run(macs=(ONE,))
+    report = desk.resume()
+
+    assert [(mac.mac, [change.what for _, change in mac.changes]) for mac in report.macs] == [("studio-2", ["file /etc/motd"])]
+
+
+TAGGED = """
+tasks:
+  - name: It stays awake
+    tags: [power]
+    notify: [The motd tells of it]
+    pmset: {sleep: 0}
+  - name: Its disks stay awake
+    tags: [disks]
+    pmset: {disksleep: 0}
+handlers:
+  - name: The motd tells of it
+    file: {path: /etc/motd, content: awake}
+"""
+
+
+def test_a_task_that_is_left_out_by_its_tag_is_not_taken_for_done(desk):
+    whole = load_playbook(TAGGED, "tagged.yaml")
+    desk.playbook = whole
+    desk.two.drops_at = "pmset -a"
+    desk.run()
+    desk.two.drops_at = ""
+    desk.playbook = whole.tagged(["disks"])
+
+    report = desk.run()
+
+    assert [change.what for _, change in report.macs[1].changes] == ["pmset disksleep"]
 
 
 def test_a_batch_that_was_not_begun_is_begun_by_resuming(desk):
