@@ -96,14 +96,19 @@ def _judge_end(end: End, address: IPv4Interface, facts: Facts) -> EndState | str
     bridges = [each for each in interfaces if each.name.startswith("bridge")]
     if not have and any(each is None or each.is_active is None for each in (own, *bridges)):
         return Unknown(f"`ifconfig` tells only a part of {end.mac}'s interfaces: cut short before the end of {device} or of its bridge")
-    return f"{end} ({device}) has {', '.join(map(str, have)) or 'none'}, wants {address}"
+    return f"{end} ({device}) has {', '.join(map(_told, have)) or 'none'}, wants {address}"
+
+
+def _told(address: IPv4Interface) -> str:
+    """The address, and where it comes from as far as it shows."""
+    return f"{address} (which it gave itself: no DHCP server answered)" if address.ip.is_link_local else str(address)
 
 
 def _describe(states: Sequence[EndState | str | Unknown]) -> str:
     told = f"{states.count(EndState.HAS_IT)} of {len(states)} cable ends have theirs"
     bridged, moved = states.count(EndState.BRIDGED), states.count(EndState.MOVED)
-    told += f", {bridged} are still in a bridge (see thunderbolt-bridge)" if bridged else ""
-    return f"{told}, {moved} are not where the inventory has them (see cabling)" if moved else told
+    told += f", {bridged} still in a bridge (see thunderbolt-bridge)" if bridged else ""
+    return f"{told}, {moved} not where the inventory has them (see cabling)" if moved else told
 
 
 def _moved(inventory: Inventory, ports: Mapping[str, tuple[system_profiler.Port, ...]]) -> frozenset[End]:

@@ -37,7 +37,7 @@ class Cabling:
         unread = [mac.name for mac in macs if mac.name not in ports]
 
         recorded = inventory.cables
-        found = [*self._slow(cables, macs), *self._missing(cables, macs, recorded or ()), *self._doubled(cables)]
+        found = [*self._slow(cables, macs), *self._missing(cables, macs, recorded or ()), *self._doubled(cables, recorded or ())]
         if recorded is not None:
             found += recorded_cables.differences(self, recorded, cables, list(_needed(cables, macs)))
         if unread:
@@ -75,13 +75,15 @@ class Cabling:
         full = [mac for mac, end in zip(pair, ends, strict=True) if end is None]
         return findings.fail(self, f"{have}; no free port on {findings.names(full)}", want, _make_room(cables, full[0], topology, size))
 
-    def _doubled(self, cables: Cables) -> Iterator[Finding]:
+    def _doubled(self, cables: Cables, recorded: Sequence[Cable]) -> Iterator[Finding]:
         want = "at most one cable between two Macs"
         for one, other in combinations(cables.macs, 2):
             links = cables.between(one, other)
             if len(links) > 1:
                 have = f"{len(links)} cables between {one} and {other}: {', '.join(str(link) for link in links)}"
-                yield findings.warn(self, have, want, f"unplug {links[-1]}: only one is used, and bridged they make a loop")
+                extra = ([link for link in links if not recorded_cables.is_recorded(link, recorded)] or links)[-1]
+                hint = f"unplug {extra}: only one is used, and bridged they make a loop"
+                yield findings.warn(self, have, want, hint)
         for link in cables.links:
             if link.a.mac == link.b.mac:
                 yield findings.warn(self, f"{link} connects a Mac with itself", want, "unplug it, or lead it to another Mac")

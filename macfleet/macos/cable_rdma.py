@@ -139,8 +139,7 @@ def _of_the_port(end: EndState, ends: Sequence[EndState]) -> Broken | None:
         return None
     builds = {one.build for one in ends if one.build}
     if len(builds) > 1:  # it may work all the same; where it does not, this is why
-        told = " and ".join(f"{one.build} on {one.end.mac}" for one in ends)
-        return Broken(Step.BUILD, f"its Macs run different builds, {told}", "same-build")
+        return Broken(Step.BUILD, f"its Macs run different builds, {' and '.join(sorted(builds))}", "same-build")
     return Broken(Step.PORT, f"{end.device.device} at {end.end} is {end.device.state}")
 
 

@@ -156,7 +156,7 @@ def _missing(cabling: Cabling, macs: Sequence[Mac]) -> Iterator[DrawnCable]:
         pairs = missing_pairs(cabling, seen, topology)
         for a, b in suggest_cables(cabling, pairs, taken_last(macs)):
             if a and b:
-                yield DrawnCable(a, b, CableState.MISSING, why=f"plug a cable: {topology} wanted")
+                yield DrawnCable(a, b, CableState.MISSING, why=f"plug a cable: a {topology} is wanted")
 
 
 def taken_last(macs: Sequence[Mac]) -> frozenset[End]:

@@ -117,7 +117,7 @@ def plan_cabling(boards: Sequence[Board], shape: Shape, cabling: Cabling | None 
     slow = [link for link in kept if _is_slow(link, boards)]
     return CablingPlan(
         shape, macs, tuple(link for link in kept if link not in slow), tuple(slow), tuple(table.unplugged), tuple(plug),
-        tuple(_notes(boards, (*kept, *plug))),
+        tuple(_notes(boards, kept, plug)),
     )  # fmt: skip
 
 
@@ -223,16 +223,16 @@ def _largest(boards: Sequence[Board], shape: Shape) -> tuple[str, ...]:
     return ()
 
 
-def _notes(boards: Sequence[Board], links: Sequence[Link]) -> Iterator[str]:
+def _notes(boards: Sequence[Board], kept: Sequence[Link], plug: Sequence[Link]) -> Iterator[str]:
     old = [board.mac for board in boards if _generation(board) < 5]
     if old:
         yield f"{_listed(old)} {'has' if len(old) == 1 else 'have'} Thunderbolt 4: cables there run at 40 Gb/s and carry no RDMA"
-    used = {end for link in links for end in (link.a, link.b)}
+    used = {end for link in plug for end in (link.a, link.b)}
     rows = [(board, hardware.find(board.hardware)) for board in boards]
     beside = [board.mac for board, row in rows if row is not None and End(board.mac, row.port_next_to_ethernet or 0) in used]
     if beside:
         yield f"port 1 of {_listed(beside)} is next to Ethernet: some report no RDMA there, Apple says nothing of it"
-    shared = [str(link) for link in links if link.via_hub]
+    shared = [str(link) for link in kept if link.via_hub]
     if shared:
         yield f"{_listed(shared)} goes through a hub: RDMA needs 80 Gb/s on the whole way, so a Thunderbolt 5 hub"
 

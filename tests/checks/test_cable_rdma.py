@@ -39,7 +39,7 @@ def down(shelf, number):
         (Shelf(**ONE, bridged=(1,)),
          ("ok", "0 of 1 cable carry RDMA; 1 not: studio-1 Thunderbolt 2 is still in a bridge (see thunderbolt-bridge)")),
         (Shelf(**ONE, driver_wedged=(1,), said={(2, sw_vers.VERSION): OTHER}),
-         ("ok", "0 of 1 cable carry RDMA; 1 not: its Macs run different builds, 25G83 on studio-1 and 25G75 on studio-2 (see same-build)")),
+         ("ok", "0 of 1 cable carry RDMA; 1 not: its Macs run different builds, 25G75 and 25G83 (see same-build)")),
         (Shelf(**ONE, driver_wedged=(1,)),
          ("fail", "studio-1 Thunderbolt 2 ↔ studio-2 Thunderbolt 2: rdma_en3 at studio-1 Thunderbolt 2 is PORT_DOWN, "
                   "though the cable runs at full speed and RDMA is on at both ends")),

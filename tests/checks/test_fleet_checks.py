@@ -184,7 +184,7 @@ def test_ends_in_a_bridge_are_not_called_addressed():
 
     assert (finding.verdict, finding.have) == (
         "ok",
-        "9 of 12 cable ends have theirs, 3 are still in a bridge (see thunderbolt-bridge)",
+        "9 of 12 cable ends have theirs, 3 still in a bridge (see thunderbolt-bridge)",
     )
 
 
@@ -194,7 +194,10 @@ def test_an_address_from_elsewhere_is_shown():
 
     finding = the_one(shelf, "cable-addresses")
 
-    assert finding.have == "1 of 2 cable ends: studio-2 Thunderbolt 1 (en2) has 169.254.205.255/16, wants 10.55.0.2/30"
+    assert finding.have == (
+        "1 of 2 cable ends: studio-2 Thunderbolt 1 (en2) has 169.254.205.255/16 "
+        "(which it gave itself: no DHCP server answered), wants 10.55.0.2/30"
+    )
 
 
 def test_a_selection_of_macs_keeps_the_addresses_of_all():

@@ -81,7 +81,7 @@ def test_colour_repeats_the_words():
 def test_what_is_not_right_is_said_in_full_below():
     assert troubles(map_of(Shelf(cables=MESH[:-1], slow_cables=MESH[:1]))) == [
         "studio-1 Thunderbolt 1 ↔ studio-2 Thunderbolt 1: no RDMA, it runs at 40 Gb/s (see cabling)",
-        "studio-3 Thunderbolt 3 ↔ studio-4 Thunderbolt 3: plug a cable: mesh wanted",
+        "studio-3 Thunderbolt 3 ↔ studio-4 Thunderbolt 3: plug a cable: a mesh is wanted",
     ]
     assert sentence(map_of(Shelf(cables=MESH[:-1], slow_cables=MESH[:1]))) == "5 cables, 4 carry RDMA, 1 is missing"
     assert sentence(map_of(Shelf(silent=(3,)))) == "6 cables, 6 carry RDMA, nobody could see the ports of studio-3"

@@ -46,7 +46,7 @@ CABLE = "studio-1 Thunderbolt 1 ↔ studio-2 Thunderbolt 1"
         ({"said": {(1, ibv.PORTS): ((None, ""),)}},
          "UNKNOWN: of studio-1 it is not known: `ibv_devinfo -v` ended without an exit status (see rdma)"),
         ({"driver_wedged": (2,), "said": {(1, sw_vers.VERSION): ("ProductName: macOS\nProductVersion: 26.6.1\nBuildVersion: 25G75\n",)}},
-         "NO_RDMA: its Macs run different builds, 25G75 on studio-1 and 25G83 on studio-2 (see same-build)"),
+         "NO_RDMA: its Macs run different builds, 25G75 and 25G83 (see same-build)"),
     ],
     ids=["switch", "speed", "port", "bridge", "address", "driver", "builds"],
 )  # fmt: skip
