@@ -12,6 +12,7 @@ from macfleet.core.finding import Verdict
 from macfleet.inventory.mac import Inventory, Mac
 from macfleet.inventory.settings import Settings
 from macfleet.macos import (
+    brew,
     date,
     defaults,
     df,
@@ -167,6 +168,7 @@ class Shelf:
         smart = {"smart_status": {"passed": True}, "nvme_smart_health_information_log": SSD}
         return {
             launchctl.job("com.openssh.sshd"): ("system/com.openssh.sshd = {\n\tstate = not running\n\truns = 0\n}\n",),
+            brew.PREFIX: ("/opt/homebrew\n",),
             id_.USER: ("admin\n",),
             dscl.USERS: (f"admin                {ADMIN}\n",),
             diskutil.CRYPTO_USERS: (

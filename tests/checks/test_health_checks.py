@@ -6,6 +6,7 @@ import plistlib
 import pytest
 
 from macfleet.checks.firewall import Firewall
+from macfleet.checks.homebrew import Homebrew
 from macfleet.checks.jobs import Jobs
 from macfleet.checks.local_network import LocalNetwork
 from macfleet.checks.memory import Memory
@@ -22,6 +23,7 @@ from macfleet.checks.ups import Ups
 from macfleet.checks.volume_owner import VolumeOwner
 from macfleet.checks.wired_memory import WiredMemory
 from macfleet.macos import (
+    brew,
     date,
     diskutil,
     dscl,
@@ -389,6 +391,20 @@ def test_the_volume_owner(user, said, verdict):
     values = {id_.USER: (user,), dscl.USERS: (f"admin   {ADMIN}\n",), diskutil.CRYPTO_USERS: said}
 
     assert judge(VolumeOwner(), MAC, values).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "have"),
+    [
+        ("/opt/homebrew\n", "ok", "in /opt/homebrew"),
+        ((127, "", "sh: brew: command not found"), "fail", "not installed"),
+        ((1, "", "Error: broken"), "unknown", "`brew --prefix` ended with 1: Error: broken"),
+    ],
+)
+def test_homebrew(said, verdict, have):
+    finding = judge(Homebrew(), MAC, {brew.PREFIX: (said,)})
+
+    assert (finding.verdict, finding.have) == (verdict, have)
 
 
 @pytest.mark.parametrize(
