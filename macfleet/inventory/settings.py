@@ -162,6 +162,9 @@ class Interconnect(Strict):
 
 class Runtime(Strict):
     python: PythonVersion = Field("3.12", description="The Python that uv installs for the workers, as major.minor")
+    wheelhouse: str | None = Field(None, description="Without internet: where the packages are, a directory on the Mac or a URL it reaches")
+    python_mirror: str | None = Field(None, description="Without internet: where the Python is, a URL the Mac reaches or file:///DIRECTORY")
+    uv: str | None = Field(None, description="Without Homebrew: the path of a uv that is on the Mac already")
 
 
 class GatewaySettings(Strict):

@@ -21,11 +21,12 @@ from macfleet.inventory.settings import PythonVersion, Strict
 from macfleet.macos.files import write_file
 from macfleet.macos.runtime import FILE_NAME, Broken, Bundle, Runtime, behind, complete, runtime, starters
 from macfleet.modules.base import Surroundings
+from macfleet.modules.files import AbsolutePath
 
 _DOWNLOAD_TIMEOUT_S = 1800  # packages of some hundred MB over an office line
 # The first line of a script is what an error shows of it.
 # Its cache of some GB stays out of the user's home, unless the user has a place for it.
-_UV = """UV_CACHE_DIR=${UV_CACHE_DIR:-$0} exec uv "$@\""""
+_UV = """UV_CACHE_DIR=${UV_CACHE_DIR:-$0} exec "$@\""""
 _EMPTY = """# remove what is in a directory
 [ ! -d "$1" ] || find "$1" -mindepth 1 -delete"""
 _ANY_INDEX = ("--index-strategy", "unsafe-best-match")
@@ -39,6 +40,8 @@ class RuntimeArgs(Strict):
     python_mirror: str | None = Field(
         None, description="Where the Python lies when there is no internet: a URL that it reaches, or file:///DIRECTORY on the Mac"
     )
+
+    uv: AbsolutePath | None = Field(None, description="A uv that is on the Mac already; without it the one that Homebrew has brought")
 
     @field_validator("wheelhouse")
     @classmethod
@@ -103,12 +106,12 @@ def _make(mac: Mac, args: RuntimeArgs, want: Runtime, bundle: Bundle) -> tuple[C
     directory = mac.paths.runtime_of(want.id)
     python, lock, wheel = mac.paths.python_of(want.id), f"{directory}/requirements.lock", f"{directory}/{bundle.wheel_name}"
     return (
-        _uv(mac, "venv", "--clear", "--python", want.python, directory, mirror=args.python_mirror, timeout_s=600),
+        _uv(mac, args, "venv", "--clear", "--python", want.python, directory, timeout_s=600),
         *write_file(lock, bundle.lock),
         *write_file(wheel, bundle.wheel),
         # Every package is pinned by hash, so a Mac with several indexes may take it from whichever has it.
-        _uv(mac, "pip", "sync", "--require-hashes", *_packages(args), "--python", python, lock, timeout_s=_DOWNLOAD_TIMEOUT_S),
-        _uv(mac, "pip", "install", "--no-deps", "--python", python, wheel, timeout_s=120),
+        _uv(mac, args, "pip", "sync", "--require-hashes", *_packages(args), "--python", python, lock, timeout_s=_DOWNLOAD_TIMEOUT_S),
+        _uv(mac, args, "pip", "install", "--no-deps", "--python", python, wheel, timeout_s=120),
         command(python, "-c", "import mlx.core, zmq, macfleet.worker", timeout_s=60),
         *write_file(f"{directory}/{FILE_NAME}", (json.dumps(want.as_json(), indent=2) + "\n").encode()),
     )
@@ -145,8 +148,8 @@ def _prune(mac: Mac, keep: Collection[str]) -> Command:
     )
 
 
-def _uv(mac: Mac, *arguments: str, timeout_s: float, mirror: str | None = None) -> Command:
+def _uv(mac: Mac, args: RuntimeArgs, *words: str, timeout_s: float) -> Command:
     """uv keeps the Pythons it downloads beside the runtimes: a runtime must not depend on somebody's home directory."""
-    place = f"{mac.paths.home}/python"
+    place, mirror = f"{mac.paths.home}/python", args.python_mirror
     wanted = (f"UV_PYTHON_INSTALL_DIR={place}", "UV_NO_PROGRESS=1", *([f"UV_PYTHON_INSTALL_MIRROR={mirror}"] if mirror else []))
-    return command("env", *wanted, "sh", "-c", _UV, f"{place}/cache", *arguments, timeout_s=timeout_s)
+    return command("env", *wanted, "sh", "-c", _UV, f"{place}/cache", args.uv or "uv", *words, timeout_s=timeout_s)

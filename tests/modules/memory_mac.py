@@ -240,7 +240,7 @@ class MemoryMac:
             self.secrets_seen.append(stdin.decode())
             return getattr(self, f"_{rest[0]}")(rest[1:], None, sudo)
         if script == _UV:
-            return self._uv(rest, None, sudo)
+            return self._uv(rest[1:], None, sudo)
         return self._scripts()[script](*rest)
 
     def _scripts(self):

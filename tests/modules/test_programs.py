@@ -235,6 +235,12 @@ def test_a_place_that_no_mac_could_find_is_refused(wrong):
         plan(MemoryMac(), f'runtime: {{python: "3.12", {wrong}}}')
 
 
+def test_a_mac_without_homebrew_may_have_a_uv_of_its_own():
+    [(_, change)] = plan(MemoryMac(), 'runtime: {python: "3.12", uv: /usr/local/bin/uv}').changes
+
+    assert {command.argv[command.argv.index("-c") + 3] for command in change.commands if command.argv[0] == "env"} == {"/usr/local/bin/uv"}
+
+
 def test_a_newer_runtime_is_taken_back_to_the_one_before():
     memory = MemoryMac()
     play(memory, RUNTIME)

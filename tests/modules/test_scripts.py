@@ -8,7 +8,7 @@ import pytest
 
 from macfleet.macos import brew, defaults, files, ifconfig, networksetup
 from macfleet.modules.job import enter, leave, run
-from macfleet.modules.runtime import _empty, _uv
+from macfleet.modules.runtime import RuntimeArgs, _empty, _uv
 from tests.modules.memory_mac import MAC, MemoryMac
 from tests.modules.play import plan
 
@@ -204,6 +204,8 @@ def test_the_cache_of_uv_is_ours_unless_the_user_has_one(tmp_path, own, used):
     (tmp_path / "uv").chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **({"UV_CACHE_DIR": own} if own else {})}
 
-    ended = subprocess.run(_uv(MAC, "venv", "x", timeout_s=9).argv, env=environment, capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        _uv(MAC, RuntimeArgs(python="3.12"), "venv", "x", timeout_s=9).argv, env=environment, capture_output=True, text=True, check=True
+    )
 
     assert ended.stdout.split() == [used, "venv", "x"]
