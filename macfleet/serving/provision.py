@@ -213,6 +213,8 @@ def run(
             lines = [change.line() for _, change in result.done]
             if lines or result.error:
                 journal.write(event, mac=outcome.mac, changes=lines, error=str(result.error) if result.error else None)
+        elif outcome.error is not None:
+            journal.write(event, mac=outcome.mac, changes=[], error=str(outcome.error))
     if file is not None and (found := file.load()) is not None and not found.left:
         file.remove()
     return results

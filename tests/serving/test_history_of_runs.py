@@ -32,6 +32,16 @@ def test_a_mac_that_failed_is_an_error_of_its_run(tmp_path):
     assert run.sentence().endswith("changes, 1 error")
 
 
+def test_a_mac_that_could_not_be_read_is_an_error_of_its_run_too(tmp_path):
+    desk = Desk(tmp_path)
+    desk.one.sudo_asks = True
+    desk.run()
+
+    [run] = history(desk)
+
+    assert [entry["error"][:28] for entry in run.entries if entry.get("error")] == ["sudo asks for a password on "]
+
+
 def test_no_secret_is_written_down(tmp_path):
     desk = Desk(tmp_path)
     desk.run()
