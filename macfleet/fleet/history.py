@@ -120,8 +120,8 @@ def _are_words(items: Sequence[Any]) -> bool:
 
 def _tells(entry: Entry) -> bool:
     try:
-        _time(entry)
-    except (KeyError, TypeError, ValueError):
+        _time(entry).astimezone()
+    except (KeyError, TypeError, ValueError, OverflowError):
         return False
     return isinstance(entry.get("event"), str)
 

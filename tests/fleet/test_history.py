@@ -1,5 +1,10 @@
 """The journal read run by run."""
 
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from macfleet.fleet.history import lines_of, runs_of
 
 
@@ -66,3 +71,21 @@ def test_a_verify_tells_its_findings_and_not_what_programs_compare():
 
     assert run.sentence() == "studio-1, 1 finding"
     assert list(lines_of(entry)) == ["macs: studio-1", "outcomes: differs 1", "studio-1: power fail: sleep 1"]
+
+
+TIMES = ["2026-09-21T14:00:00+00:00", "2026-09-21", "0001-01-01", "9999-12-31T23:59:59-12:00", "yesterday"]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(["studio-1", "provision-begun", "x-failed", *TIMES]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["what", "before", "after", "on", "a"]), inner, max_size=4),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["time", "event", "id", "who", "mac", "macs", "changes", "error", "findings", "service", "seen"])
+ENTRIES = st.dictionaries(KEYS, VALUES).map(lambda entry: {"time": TIMES[0], "event": "x", **entry})
+
+
+@given(st.lists(ENTRIES | st.dictionaries(KEYS, VALUES), max_size=4))
+def test_whatever_stands_in_a_journal_is_told_or_left_out(entries):
+    runs = runs_of(entries)
+
+    assert all(isinstance(run.sentence(), str) and json.dumps(run.as_json()) for run in runs)
+    assert all(isinstance(line, str) for run in runs for entry in run.entries for line in lines_of(entry))
