@@ -37,7 +37,12 @@ class Cabling:
         unread = [mac.name for mac in macs if mac.name not in ports]
 
         recorded = inventory.cables
-        found = [*self._slow(cables, macs), *self._missing(cables, macs, recorded or ()), *self._doubled(cables, recorded or ())]
+        found = [
+            *self._slow(cables, macs),
+            *self._missing(cables, macs, recorded or ()),
+            *self._doubled(cables, recorded or ()),
+            *self._shared(cables),
+        ]
         if recorded is not None:
             found += recorded_cables.differences(self, recorded, cables, list(_needed(cables, macs)))
         if unread:
@@ -87,6 +92,15 @@ class Cabling:
         for link in cables.links:
             if link.a.mac == link.b.mac:
                 yield findings.warn(self, f"{link} connects a Mac with itself", want, "unplug it, or lead it to another Mac")
+
+    def _shared(self, cables: Cables) -> Iterator[Finding]:
+        """One Mac behind a hub is as good as at the cable; of several, none gets an address, because the port has but one."""
+        ends = dict.fromkeys(end for link in cables.links for end in (link.a, link.b))
+        for end in ends:
+            macs = [link.end_opposite(end.mac).mac for link in cables.links if end in (link.a, link.b)]
+            if len(macs) > 1:
+                have = f"{end} leads to {findings.names(macs)} through one hub: they get no address there, and so no RDMA"
+                yield findings.fail(self, have, "one Mac at each port", f"give each of them a cable of its own to {end.mac}")
 
     def _foreign(self, cables: Cables) -> Iterator[Finding]:
         for dangling in cables.dangling:

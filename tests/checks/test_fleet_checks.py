@@ -8,7 +8,7 @@ import pytest
 from macfleet.checks import FLEET_CHECKS
 from macfleet.macos import ifconfig, sw_vers, system_profiler
 from macfleet.macos.runtime import runtime
-from tests.checks.macs import MESH, Shelf, a_mac, installed
+from tests.checks.macs import MESH, Shelf, a_mac, installed, uuid_of
 
 
 def the_one(shelf, check):
@@ -224,3 +224,24 @@ def test_a_network_too_small_for_the_fleet_is_a_finding():
     finding = the_one(Shelf(settings={"interconnect": {"network": "10.55.0.0/28"}}), "cable-addresses")
 
     assert "too small for the cables of 4 Macs" in finding.have
+
+
+def behind_a_hub(*ports):
+    """What studio-1 prints of its first port, where a hub leads on to these ports: "2.1"."""
+    macs = [{"device_name_key": "Mac16,9", "domain_uuid_key": uuid_of(*map(int, each.split(".")))} for each in ports]
+    hub = {"_name": "a hub", "mode_key": "usb_four_v2", "switch_uid_key": "0x1", "_items": macs}
+    status = {"receptacle_id_key": "1", "receptacle_status_key": "receptacle_connected", "current_speed_key": "80 Gb/s"}
+    bus = {"domain_uuid_key": uuid_of(1, 1), "receptacle_1_tag": status, "_items": [hub]}
+    return {(1, system_profiler.THUNDERBOLT): (json.dumps({"SPThunderboltDataType": [bus]}),)}
+
+
+def test_a_mac_behind_a_hub_is_at_the_cable():
+    assert all_of(Shelf(count=2, cables=("1.1-2.1",), said=behind_a_hub("2.1")), "cabling") == [("ok", "1 cable at 80 Gb/s")]
+
+
+def test_several_macs_behind_one_hub_are_told_to_have_cables_of_their_own():
+    shelf = Shelf(count=3, cables=("1.1-2.1", "2.2-3.2"), said=behind_a_hub("2.1", "3.1"))
+
+    assert all_of(shelf, "cabling") == [
+        ("fail", "studio-1 Thunderbolt 1 leads to studio-2 and studio-3 through one hub: they get no address there, and so no RDMA")
+    ]

@@ -9,6 +9,7 @@ from macfleet.macos import ibv, sw_vers, system_profiler
 from macfleet.macos.cabling import End
 from macfleet.placement.cable_map import CableState, make_map
 from tests.checks.macs import MESH, Shelf
+from tests.checks.test_fleet_checks import behind_a_hub
 
 
 def map_of(shelf):
@@ -114,3 +115,13 @@ def test_a_port_knows_its_cables():
     found = map_of(Shelf())
 
     assert found.at(End("studio-2", 1))[0].other_end(End("studio-2", 1)) == End("studio-1", 1)
+
+
+def test_several_macs_behind_one_hub_are_several_cables_of_one_port():
+    found = map_of(Shelf(count=3, cables=("1.1-2.1", "2.2-3.2"), said=behind_a_hub("2.1", "3.1")))
+
+    assert [(str(cable.b), cable.via_hub) for cable in found.at(End("studio-1", 1))] == [
+        ("studio-2 Thunderbolt 1", True),
+        ("studio-3 Thunderbolt 1", True),
+    ]
+    assert {mac.name for mac in found.macs if any(port.other_device for port in mac.ports)} == set()
