@@ -13,9 +13,11 @@ from macfleet.checks.cable_routes import CableRoutes
 from macfleet.checks.cabling import Cabling
 from macfleet.checks.clocks import Clocks
 from macfleet.checks.disk_space import DiskSpace
+from macfleet.checks.ethernet import Ethernet
 from macfleet.checks.filevault import FileVault
 from macfleet.checks.firewall import Firewall
 from macfleet.checks.hardware import Hardware
+from macfleet.checks.homebrew import Homebrew
 from macfleet.checks.jobs import Jobs
 from macfleet.checks.local_network import LocalNetwork
 from macfleet.checks.macos_version import MacosVersion
@@ -68,9 +70,11 @@ def checks_for(bundle: Bundle, past: Past = NOTHING) -> tuple[Check, ...]:
         Ssd(past),
         FileVault(),
         AutomaticUpdates(),
+        Homebrew(),
         Tailscale(),
         Firewall(),
         LocalNetwork(),
+        Ethernet(),
         Spotlight(),
         TimeMachine(),
         DiskSpace(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from macfleet.core.errors import RequestError
 from macfleet.inventory import hardware
 from macfleet.lab.cables import Cable, Plug, cabling, load_cables, save_cables
-from macfleet.lab.fault import Fault, FaultOptions, change, forget, remember
+from macfleet.lab.fault import Fault, FaultOptions, change, forget, marked, remember
 from macfleet.lab.paths import MacDir
 from macfleet.lab.state import load_state
 from macfleet.lab.status import missing_cables
@@ -111,6 +111,7 @@ def _heal_internet_sharing(mac: MacDir) -> None:
 
 
 CABLES: tuple[Fault, ...] = (
+    marked("slow-link", "The Mac's Ethernet has come up at 100 Mb/s", "its Ethernet runs at 100 Mb/s"),
     Fault("tb4-cable", "A cable of the Mac (MAC:PORT) is Thunderbolt 4: 40 Gb/s", _inject_tb4_cable, _heal_tb4_cable),
     Fault("cable-out", "A cable of the Mac (MAC:PORT) is not plugged in", _inject_cable_out, _heal_cable_out),
     Fault(

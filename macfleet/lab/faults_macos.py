@@ -114,5 +114,6 @@ MACOS: tuple[Fault, ...] = (
     Fault("sudo-some", "sudo asks for a password, except for a few programs", _inject_sudo_some, _heal_sudo_some),
     Fault("no-homebrew", "Homebrew is not installed", _inject_no_homebrew, _heal_no_homebrew),
     Fault("clock-wrong", "The Mac's clock is an hour behind", _inject_clock_wrong, _heal_clock_wrong),
+    marked("update-fails", "Apple's update server cannot be reached from the Mac", "softwareupdate cannot connect to Apple"),
     Fault("not-owner", "The account is no owner of the volume: it cannot install macOS", _inject_not_owner, _heal_not_owner),
 )

@@ -12,7 +12,7 @@ from macfleet.lab.paths import MacDir
 from macfleet.lab.state import Wear, load_state
 
 _REPORTS = "Library/Logs/DiagnosticReports"
-_REPORT = "panic-full-2026-08-18-092125.0002.panic"
+_REPORT = "panic-full-%Y-%m-%d-%H%M%S.0002.panic"
 
 
 def worn(name: str, meaning: str, detail: str, values: Mapping[str, Any]) -> Fault:
@@ -40,7 +40,7 @@ def _set(mac: MacDir, values: Mapping[str, Any]) -> None:
 
 def _inject_panic(mac: MacDir, options: FaultOptions) -> str:
     """A report, and a start without a shutdown before it."""
-    report = mac.root / _REPORTS / _REPORT
+    report = mac.root / _REPORTS / time.strftime(_REPORT)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text('{"bug_type":"210"}\npanic(cpu 4 caller 0xfffffe0030d1f3a4): "completeMemory() prepare count underflow"\n')
     _start_unclean(mac)
@@ -48,9 +48,9 @@ def _inject_panic(mac: MacDir, options: FaultOptions) -> str:
 
 
 def _heal_panic(mac: MacDir) -> None:
-    (mac.root / _REPORTS / _REPORT).unlink(missing_ok=True)
-    if forget(mac, "panic") is not None:
-        _heal_start(mac)
+    for report in (mac.root / _REPORTS).glob("panic-full-*.panic"):
+        report.unlink()
+    forget(mac, "panic")
 
 
 def _inject_unclean_boot(mac: MacDir, options: FaultOptions) -> str:
@@ -59,19 +59,12 @@ def _inject_unclean_boot(mac: MacDir, options: FaultOptions) -> str:
 
 
 def _heal_unclean_boot(mac: MacDir) -> None:
-    if forget(mac, "unclean-boot") is not None:
-        _heal_start(mac)
+    """macOS forgets no start: it is mended by having been looked at."""
+    forget(mac, "unclean-boot")
 
 
 def _start_unclean(mac: MacDir) -> None:
     _set(mac, {"starts": [row("reboot", time.time()), *load_state(mac.state).wear.starts]})
-
-
-def _heal_start(mac: MacDir) -> None:
-    """Without the newest start, which nothing but the fault has written."""
-    starts = load_state(mac.state).wear.starts
-    newest = next((index for index, each in enumerate(starts) if each.startswith("reboot")), None)
-    _set(mac, {"starts": [each for index, each in enumerate(starts) if index != newest]})
 
 
 WEAR: tuple[Fault, ...] = (

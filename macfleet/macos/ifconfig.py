@@ -30,6 +30,7 @@ class Interface:
     members: tuple[str, ...] = ()
     is_active: bool | None = None
     ether: str | None = None
+    link_mb_s: int | None = None  # what a wired link has come up at, where the medium says it
 
 
 def parse_ifconfig(text: str) -> tuple[Interface, ...]:
@@ -79,7 +80,14 @@ def _interface(start: re.Match[str], body: str) -> Interface:
         members=tuple(re.findall(r"^\s+member: (\w+) flags=", body, re.MULTILINE)),
         is_active=None if status is None else status[1] == "active",
         ether=ether[1] if ether else None,
+        link_mb_s=_link_speed(body),
     )
+
+
+def _link_speed(body: str) -> int | None:
+    """100 of `media: autoselect (100baseTX <full-duplex>)`, 10000 of `(10Gbase-T <…>)`; Wi-Fi and an idle port say no number."""
+    media = re.search(r"^\s+media: .*?\b(\d{1,5})(G?)(?:base|BASE|Base)", body, re.MULTILINE | re.ASCII)
+    return int(media[1]) * (1000 if media[2] else 1) if media else None
 
 
 def _address(ip: str, mask: str) -> IPv4Interface:

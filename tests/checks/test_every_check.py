@@ -14,8 +14,8 @@ ALL = (*CHECKS, *FLEET_CHECKS)
 def test_the_checks_are_these():
     assert [check.name for check in ALL] == [
         "sudo", "remote-login", "volume-owner", "macos-version", "hardware", "rdma", "thunderbolt-bridge", "power", "ups", "restarts",
-        "wired-limit", "wired-limit-at-boot", "wired-memory", "memory", "thermal", "ssd", "filevault", "automatic-updates", "tailscale",
-        "firewall", "local-network", "spotlight", "time-machine", "disk-space", "runtime", "jobs",
+        "wired-limit", "wired-limit-at-boot", "wired-memory", "memory", "thermal", "ssd", "filevault", "automatic-updates", "homebrew",
+        "tailscale", "firewall", "local-network", "ethernet", "spotlight", "time-machine", "disk-space", "runtime", "jobs",
         "same-build", "same-runtime", "cabling", "cable-addresses", "cable-rdma",
         "cable-routes", "same-weights", "clocks",
     ]  # fmt: skip

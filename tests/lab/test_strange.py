@@ -8,7 +8,7 @@ from macfleet.core.result import Result
 from macfleet.lab import strange
 from macfleet.lab.commands import PROGRAMS
 from macfleet.lab.world import Call
-from macfleet.macos import ibv, pmset, rdma_ctl, sw_vers, sysctl, system_profiler, uname
+from macfleet.macos import ibv, pmset, rdma_ctl, softwareupdate, sw_vers, sysctl, system_profiler, uname
 from tests.lab.simulated import make_macs, run
 from tests.macos.parsers import FACTS
 
@@ -76,3 +76,9 @@ def test_a_virtual_mac_has_no_ports_no_gpu_limit_and_little_to_say_of_power(tmp_
     assert isinstance(ask(mac, sysctl.WIRED_LIMIT), Unsupported)
     assert not ask(mac, pmset.CAPABILITIES) & {"autorestart", "autorestartatconnect", "womp", "lowpowermode"}
     assert pmset.unsupported(ask(mac, pmset.CUSTOM), {"autorestart": "1", "sleep": "0"}) == ("autorestart",)
+
+
+def test_updates_that_fail_are_unknown_and_say_why(mac):
+    mac.state.faults["update-fails"] = "no connection to Apple"
+
+    assert "t connect to the Apple Software Update server" in ask(mac, softwareupdate.UPDATES).reason

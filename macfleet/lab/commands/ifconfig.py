@@ -132,12 +132,13 @@ def _show_lan(world: World, device: str) -> str:
     """Only the first one has a cable: Ethernet where there is one."""
     is_wired = device == world.lan_devices()[0][1]
     address = (lan_address(world), "255.255.255.0") if is_wired else None
+    medium = "100baseTX" if is_wired and world.state.has_fault("slow-link") else "10Gbase-T"
     return (
         f"{device}: flags=8863<UP,BROADCAST,SMART,RUNNING,SIMPLEX,MULTICAST> mtu 1500\n"
         "\toptions=567<RXCSUM,TXCSUM,VLAN_MTU,TSO4,TSO6,AV,CHANNEL_IO>\n"
         f"\tether {ethernet_address(world.state.name, device)}\n"
         f"{_inet(address)}\tnd6 options=201<PERFORMNUD,DAD>\n"
-        f"\tmedia: autoselect (10Gbase-T <full-duplex>)\n\tstatus: {'active' if is_wired else 'inactive'}\n"
+        f"\tmedia: autoselect ({medium} <full-duplex>)\n\tstatus: {'active' if is_wired else 'inactive'}\n"
     )
 
 

@@ -14,6 +14,9 @@ def softwareupdate(world: World, call: Call) -> Reply:
                 return failed("softwareupdate: must be run as root")
             world.state.checks_for_updates = way == "on"
             return Reply(f"Automatic checking for updates is turned {way}\n")
+        case ("-l" | "--list",) if world.state.has_fault("update-fails"):
+            # As macOS says it, typographic apostrophe and all.
+            return failed("Software Update Tool\n\nFinding available software\nCan\u2019t connect to the Apple Software Update server")
         case ("-l" | "--list",):
             return Reply("Software Update Tool\n\nFinding available software\n", "No new software available.\n")
     return failed("usage: softwareupdate <cmd> [<args> ...]")
