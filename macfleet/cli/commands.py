@@ -67,7 +67,7 @@ COMMANDS: dict[str, Entry] = {
         "Take back everything that macfleet changed on the Macs: settings, files, jobs, weights, and at last its own access.",
     ),
     "cables": Entry("cables:cables", "Draw who is plugged into whom, port by port, or plan the cables of a mesh or ring. Changes nothing."),
-    "inventory": Entry("inventory:app", "Show, check and complete the inventory. Asks no Mac, but for `pin`."),
+    "inventory": Entry("inventory:app", "Write, show, check and complete the inventory. Asks no Mac, but for `init` and `pin`."),
     "lock": Entry("lock:app", "Show or break the fleet lock."),
     "lab": Entry("lab:app", "Rehearse: simulated Macs behind a real SSH server, with faults to order."),
 }

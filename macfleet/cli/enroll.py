@@ -53,10 +53,11 @@ class _Run:
     errors: dict[str, MacfleetError] = field(default_factory=dict)
 
     def outcome(self, mac: str) -> str:
-        from macfleet.core.errors import Unreachable
+        from macfleet.core.errors import AuthenticationFailed, Unreachable
 
         if mac in self.errors:
-            return "unreachable" if isinstance(self.errors[mac], Unreachable) else "failed"
+            is_away = isinstance(self.errors[mac], Unreachable) and not isinstance(self.errors[mac], AuthenticationFailed)
+            return "unreachable" if is_away else "failed"
         if mac in self.waiting:
             return "would change"
         return "enrolled" if self.changes.get(mac) else "as wanted"

@@ -26,12 +26,15 @@ PasswordStdinOption = Annotated[
 
 @dataclass
 class Pinned:
-    """Which Macs may be talked to now. `waiting`: their key was not pinned, because nobody wanted it or this is a dry run."""
+    """Which Macs may be talked to now. `waiting`: their key was not pinned, because nobody wanted it or this is a dry run.
+
+    `pins` is what every Mac shows that answers.
+    """
 
     macs: list[Mac] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     errors: dict[str, MacfleetError] = field(default_factory=dict)
-    new: dict[str, Pin] = field(default_factory=dict)
+    pins: dict[str, Pin] = field(default_factory=dict)
 
 
 def pin_first(
@@ -46,16 +49,21 @@ def pin_first(
     found = Pinned()
     report = look(inventory, macs)
     found.errors.update(report.errors())
-    pins = report.values()
+    pins = found.pins = report.values()
     found.errors.update({name: mismatch(name, pin) for name, pin in pins.items() if pin.state is PinState.CHANGED})
-    found.new = {name: pin for name, pin in pins.items() if pin.state is PinState.NEW}
-    _show(output, found.new)
-    if found.new and not dry_run and consent(f"Are these the Macs you mean? Pin their keys in {known_hosts_path(inventory)}?"):
-        write(inventory, found.new.values())
-    elif found.new:
-        found.waiting = list(found.new)
+    new = {name: pin for name, pin in pins.items() if pin.state is PinState.NEW}
+    _show(output, new)
+    if new and not dry_run and consent(f"Are these the Macs you mean? Pin their keys in {known_hosts_path(inventory)}?"):
+        write(inventory, new.values())
+    elif new:
+        found.waiting = list(new)
     found.macs = [mac for mac in macs if mac.name in pins and mac.name not in found.errors and mac.name not in found.waiting]
     return found
+
+
+def can_be_asked(*, from_stdin: bool) -> bool:
+    """Whether there is anybody who could give a password."""
+    return from_stdin or os.isatty(0)
 
 
 def read_password(output: Output, user: str, macs: Sequence[str], *, from_stdin: bool) -> Secret:
@@ -68,7 +76,7 @@ def read_password(output: Output, user: str, macs: Sequence[str], *, from_stdin:
         if not line:
             raise RequestError("--password-stdin: stdin is empty", hint="pipe the password in, as its first line")
         return Secret(line)
-    if not os.isatty(0):
+    if not can_be_asked(from_stdin=from_stdin):
         raise RequestError("the password is wanted, and nobody is there to type it", hint="pipe it in with --password-stdin")
     answer = output.ask_secret(f"Password of {user} on {name_macs(macs, of=len(macs))}")
     if not answer.reveal():

@@ -1,4 +1,4 @@
-"""`macfleet inventory show|check|schema|pin`: what the inventory says, whether it is right, and the host keys it trusts."""
+"""`macfleet inventory init|show|check|schema|pin`: what the inventory says, whether it is right, and the host keys it trusts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from macfleet.cli import inventory_pin
+from macfleet.cli import inventory_init, inventory_pin
 from macfleet.cli.output import column_width
 from macfleet.cli.session import (
     GroupOption,
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from macfleet.cli.output import Output
     from macfleet.inventory.mac import Inventory, Mac
 
-app = typer.Typer(help="Show, check and complete the inventory. Asks no Mac, but for `pin`.", no_args_is_help=True)
+app = typer.Typer(help="Write, show, check and complete the inventory. Asks no Mac, but for `init` and `pin`.", no_args_is_help=True)
+
+
+app.command("init")(inventory_init.init)
 
 
 @app.command("show")
