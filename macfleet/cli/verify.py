@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from macfleet.cli.completion import playbook_names
 from macfleet.cli.folding import fold, name_macs
 from macfleet.cli.outcomes import MacLine, show_outcomes
 from macfleet.cli.session import (
@@ -23,6 +24,7 @@ from macfleet.cli.session import (
 from macfleet.core.finding import Finding, Verdict
 
 if TYPE_CHECKING:
+    from macfleet.checks.base import FleetCheck
     from macfleet.checks.past import Past
     from macfleet.cli.output import Output
     from macfleet.serving.verify import Verification
@@ -35,6 +37,12 @@ SinceOption = Annotated[
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Look again and again, and show what changes, until Ctrl-C")]
 EveryOption = Annotated[str, typer.Option("--every", help="With --watch: how long to wait between two looks")]
+PlaybookOption = Annotated[
+    str | None,
+    typer.Option(
+        "--playbook", help="Also check what this playbook says, and change nothing", show_default=False, autocompletion=playbook_names
+    ),
+]
 JunitOption = Annotated[Path | None, typer.Option("--junit", help="Also write the findings as JUnit XML, for CI", show_default=False)]
 
 
@@ -47,6 +55,7 @@ def verify(
     watch: WatchOption = False,
     every: EveryOption = "30 s",
     junit: JunitOption = None,
+    playbook: PlaybookOption = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
@@ -65,7 +74,7 @@ def verify(
     if watch:
         from macfleet.cli.watch import Watch
 
-        Watch(session, every, since=since, junit=junit).run()
+        Watch(session, every, since=since, junit=junit, about_fleet=checks_about_fleet(playbook)).run()
     before = None
     if since is not None:
         from macfleet.serving.drift import find_run
@@ -73,7 +82,7 @@ def verify(
         before = find_run(session.journal.entries(), since)
     with session.fleet() as fleet:
         past = load_past(session.inventory.state_dir, fleet.clock.now())
-        verification = run(fleet, past=past)
+        verification = run(fleet, past=past, fleet_checks=checks_about_fleet(playbook))
     if junit is not None:
         write_junit(junit, verification)
     if before is not None:
@@ -86,6 +95,20 @@ def verify(
         show(session.output, verification)
     keep(session, past, verification)
     raise typer.Exit(verification.exit_code)
+
+
+def checks_about_fleet(playbook: str | None) -> tuple[FleetCheck, ...]:
+    """Those there are, and what a playbook says of the Macs."""
+    from macfleet.checks import FLEET_CHECKS
+
+    if playbook is None:
+        return FLEET_CHECKS
+    from macfleet.playbook.as_check import PlaybookCheck
+    from macfleet.serving.playbooks import open_playbook
+    from macfleet.serving.wheel import read_bundle
+
+    file = open_playbook(playbook)
+    return (*FLEET_CHECKS, PlaybookCheck(file.playbook, file.templates, read_bundle()))
 
 
 def show(output: Output, verification: Verification) -> None:

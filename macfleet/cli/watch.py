@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,6 +13,7 @@ from macfleet.core.errors import RequestError
 from macfleet.core.units import clock_time, format_duration, parse_duration
 
 if TYPE_CHECKING:
+    from macfleet.checks.base import FleetCheck
     from macfleet.fleet.fleet import Fleet
     from macfleet.serving.drift import Snapshot
     from macfleet.serving.verify import Verification
@@ -24,7 +26,7 @@ class Watch:
     so that a restart in the meantime is told once and does not go away before somebody saw it.
     """
 
-    def __init__(self, session: Session, every: str, *, since: str | None, junit: Path | None):
+    def __init__(self, session: Session, every: str, *, since: str | None, junit: Path | None, about_fleet: Sequence[FleetCheck]):
         if since is not None or junit is not None:
             raise RequestError("--watch shows what changes from now on", hint="leave --since and --junit away, or --watch")
         try:
@@ -32,6 +34,7 @@ class Watch:
         except ValueError as error:
             raise RequestError(f"--every {error}") from None
         self._session = session
+        self._about_fleet = about_fleet
 
     def run(self) -> NoReturn:
         from macfleet.serving.drift import snapshot
@@ -41,7 +44,7 @@ class Watch:
         output = self._session.output
         with self._session.fleet() as fleet:
             past = load_past(self._session.inventory.state_dir, fleet.clock.now())
-            verification = verify(fleet, past=past)
+            verification = verify(fleet, past=past, fleet_checks=self._about_fleet)
             self._first(verification)
             keep(self._session, past, verification)
             before = snapshot(verification)
@@ -49,7 +52,7 @@ class Watch:
             while True:
                 fleet.clock.sleep(self._every_s)
                 _try_again(fleet, verification)
-                verification = verify(fleet, past=past)
+                verification = verify(fleet, past=past, fleet_checks=self._about_fleet)
                 before = self._next(before, verification, fleet.clock.now())
 
     def _first(self, verification: Verification) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 from xml.etree import ElementTree as xml
 
 import pytest
@@ -9,13 +10,16 @@ import typer
 from typer.testing import CliRunner
 
 from macfleet.checks import FLEET_CHECKS
+from macfleet.checks.past import Past
 from macfleet.cli.commands import register
 from macfleet.cli.drifted import answer_drift
 from macfleet.cli.junit import render
 from macfleet.cli.output import Output
+from macfleet.cli.verify import keep
 from macfleet.cli.watch import Watch
 from macfleet.core.errors import RequestError
 from macfleet.core.finding import Finding, Verdict
+from macfleet.fleet.journal import Journal
 from macfleet.serving.drift import Run, snapshot
 from macfleet.serving.verify import MacVerification, Verification
 from tests.checks.macs import CHECKS
@@ -75,6 +79,20 @@ def test_junit_says_what_is_wrong_where_ci_looks():
     assert cases["spotlight"].find("system-out").text.startswith("warning\n")
 
 
+def test_a_directory_that_cannot_be_written_costs_a_warning_and_no_verdict(tmp_path):
+    (tmp_path / "state").write_text("a file")
+    err = io.StringIO()
+    state_dir = tmp_path / "state" / ".macfleet"
+    session = SimpleNamespace(
+        journal=Journal(state_dir / "journal.jsonl"), inventory=SimpleNamespace(state_dir=state_dir), output=Output(stderr=err)
+    )
+
+    keep(session, Past(), AFTER)
+
+    assert err.getvalue().startswith("warning: the journal ")
+    assert err.getvalue().endswith("the next run cannot say what is new since this one\n")
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -84,7 +102,7 @@ def test_junit_says_what_is_wrong_where_ci_looks():
 )
 def test_a_watch_that_cannot_be_is_refused_before_any_mac_is_asked(options, complaint):
     with pytest.raises(RequestError) as error:
-        Watch(None, **options)
+        Watch(None, about_fleet=(), **options)
 
     assert str(error.value) == complaint
 

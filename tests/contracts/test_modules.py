@@ -1,12 +1,18 @@
 """What every module promises. A module that is added to MODULES is tested here unasked."""
 
+from pathlib import Path
+
 import pytest
 
 from macfleet.core.fact import Facts, Unknown
+from macfleet.core.finding import Verdict
+from macfleet.inventory.mac import Inventory
 from macfleet.modules import MODULES
+from macfleet.playbook.as_check import PlaybookCheck
+from macfleet.playbook.load import load_playbook
 from macfleet.playbook.plan import plan_mac, wanted_facts
 from tests.modules.memory_mac import MAC, MemoryMac
-from tests.modules.play import AROUND, plan, play, tasks
+from tests.modules.play import AROUND, BUNDLE, as_text, plan, play, tasks
 
 every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 
@@ -74,6 +80,17 @@ def test_whatever_one_question_leaves_unknown_a_mac_that_differs_never_agrees(mo
 
 
 @every_module
+def test_it_works_as_a_check(module):
+    memory = cabled()
+    check = PlaybookCheck(load_playbook(as_text(module.example), "x.yaml"), AROUND.templates, BUNDLE)
+
+    assert Verdict.FAIL in verdicts(check, memory)
+
+    play(memory, module.example)
+    assert verdicts(check, memory) <= {Verdict.OK, Verdict.WARN}
+
+
+@every_module
 def test_looking_changes_nothing(module):
     memory = cabled()
     before = repr(memory)
@@ -125,6 +142,11 @@ def test_modules_are_listed_by_name():
     names = [module.name for module in MODULES]
 
     assert names == sorted(set(names))
+
+
+def verdicts(check, memory):
+    facts = memory.ask(check.facts(MAC))
+    return {finding.verdict for finding in check.judge(Inventory(Path("x"), "x", (MAC,)), {MAC.name: facts})}
 
 
 def apply(memory, *commands):

@@ -13,9 +13,14 @@ BUNDLE = Bundle(b"mlx==1 --hash=sha256:00\n", "macfleet_ops-0-py3-none-any.whl",
 AROUND = Surroundings(order=("studio-1", "studio-2"), templates=TEMPLATES, bundle=BUNDLE, secret=lambda source: Secret("tskey-hidden"))
 
 
-def tasks(example, mac=MAC):
+def as_text(example):
+    """A playbook of this one task."""
     indented = "\n".join(f"    {line}" for line in example.strip().splitlines())
-    return fill_tasks(load_playbook(f"tasks:\n  - name: x\n{indented}\n", "x.yaml"), mac, {})
+    return f"tasks:\n  - name: x\n{indented}\n"
+
+
+def tasks(example, mac=MAC):
+    return fill_tasks(load_playbook(as_text(example), "x.yaml"), mac, {})
 
 
 def plan(memory, example, mac=MAC, around=AROUND):
