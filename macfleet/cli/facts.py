@@ -87,12 +87,19 @@ def as_text(mac: str, values: dict[str, Any]) -> str:
 
 def as_plain(value: Any) -> Any:
     """Dataclasses, tuples and sets as what JSON knows."""
+    from datetime import datetime
+    from enum import Enum
+
     from macfleet.core.fact import Unknown
     from macfleet.macos.files import FileState
 
     match value:
         case Unknown(reason=reason):
             return {"unknown": reason}
+        case Enum():
+            return value.name.lower()
+        case datetime():
+            return value.isoformat()
         case FileState():
             return {**asdict(value), "mode": f"{value.mode:o}"}
         case dict():

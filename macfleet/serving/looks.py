@@ -62,9 +62,17 @@ def _entry(history: History) -> dict[str, Any]:
 
 
 def _history(entry: Any) -> History:
+    """Every number is one, or the whole file is no past: it may have been edited by hand."""
     latest = entry["latest"]
-    look = None
-    if latest is not None:
-        panics = None if latest["panics"] is None else tuple(latest["panics"])
-        look = Look(latest["at_s"], latest["starts"], latest["newest_start"], panics, latest["runs"])
-    return History(look, tuple(Sample(*values) for values in entry["samples"]))
+    samples = tuple(Sample(float(at_s), int(written), int(used)) for at_s, written, used in entry["samples"])
+    if latest is None:
+        return History(None, samples)
+    starts, newest, panics = latest["starts"], latest["newest_start"], latest["panics"]
+    look = Look(
+        at_s=float(latest["at_s"]),
+        starts=None if starts is None else int(starts),
+        newest_start=None if newest is None else str(newest),
+        panics=None if panics is None else tuple(map(str, panics)),
+        runs={str(label): int(runs) for label, runs in latest["runs"].items()},
+    )
+    return History(look, samples)

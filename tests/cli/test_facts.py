@@ -4,10 +4,11 @@ import json
 
 import yaml
 
-from macfleet.cli.facts import as_plain, as_text
+from macfleet.cli.facts import as_plain, as_text, as_values
 from macfleet.core.fact import Unknown
 from macfleet.macos.files import FileState
 from macfleet.macos.sw_vers import Version
+from tests.checks.macs import Shelf
 
 VALUES = {
     "file /etc/x": as_plain(FileState(0o644, "root", "wheel", 3, "ab")),
@@ -26,3 +27,10 @@ def test_for_a_person_facts_are_yaml_and_say_the_same_as_the_json():
 
     assert yaml.safe_load(text) == {"studio-1": json.loads(json.dumps(VALUES))}
     assert "  macos-version: {product: macOS, version: '26.5', build: 25F71}\n" in text
+
+
+def test_everything_that_is_read_of_a_mac_can_be_shown_in_both_ways():
+    values = as_values(Shelf(count=1).facts(1))
+
+    assert yaml.safe_load(as_text("studio-1", values)) == {"studio-1": json.loads(json.dumps(values))}
+    assert (values["thermal-level"], values["clock"]) == ("nominal", "2026-11-20T09:27:03+01:00")

@@ -1,5 +1,7 @@
 """What `verify` keeps for its next run: the latest look at each Mac, and its SSD once a day."""
 
+import pytest
+
 from macfleet.checks.past import History, Look, Past, Sample
 from macfleet.serving.looks import FILE_NAME, load_past, save_looks
 
@@ -38,12 +40,23 @@ def test_another_disk_begins_a_new_past(tmp_path):
     assert load_past(tmp_path, 0.0).macs["studio-1"].samples == (Sample(2 * DAY_S, 5, 0),)
 
 
-def test_a_file_that_nobody_understands_is_no_past(tmp_path):
-    whole = '{"schema": 1, "macs": {"studio-1": {"latest": {}, "samples": []}}}'
-    for text in ("", "[]", "null", '{"schema": 2, "macs": {}}', whole, whole[:40]):
-        (tmp_path / FILE_NAME).write_text(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        '{"schema": 2, "macs": {}}',
+        '{"schema": 1, "macs": {"studio-1": {"latest": {}, "samples": []}}}',
+        '{"schema": 1, "macs": {"studio-1": {"latest": null, "samples": [["yesterday", 1, 1]]}}}',
+        '{"schema": 1, "macs": {"studio-1": {"latest": null, "samples": [[1.0, 1]]}}}',
+        '{"schema": 1, "macs": {"studio',
+    ],
+)
+def test_a_file_that_nobody_understands_is_no_past(tmp_path, text):
+    (tmp_path / FILE_NAME).write_text(text)
 
-        assert load_past(tmp_path, 7.0) == Past(7.0)
+    assert load_past(tmp_path, 7.0) == Past(7.0)
 
 
 def test_nothing_kept_is_no_past(tmp_path):
