@@ -43,10 +43,8 @@ class Ups:
         return found or [findings.ok(self, have, want)]
 
     def _set_otherwise(self, wanted: Mapping[str, int], thresholds: Mapping[str, int], want: str) -> Iterator[Finding]:
-        different = {key: value for key, value in wanted.items() if thresholds.get(key) != value}
-        if different:
-            words = " ".join(f"{key} {value}" for key, value in different.items())
-            yield findings.fail(self, _describe(thresholds), want, f"`sudo pmset -u {words}` on the Mac; it keeps that over restarts")
+        if any(thresholds.get(key) != value for key, value in wanted.items()):
+            yield findings.fail(self, _describe(thresholds), want, "`macfleet provision` sets it, and pmset keeps it over restarts")
 
     def _connected(
         self, mac: Mac, sources: ups.Sources, thresholds: Mapping[str, int], profile: Mapping[str, str], want: str

@@ -6,6 +6,8 @@ import pytest
 
 from macfleet.core.data import data_path
 from macfleet.core.errors import PlaybookError, RequestError
+from macfleet.inventory.settings import Settings
+from macfleet.playbook.plan import fill_tasks
 from macfleet.serving.playbooks import check_on, open_playbook, our_playbooks
 from tests.modules.memory_mac import MAC
 
@@ -101,3 +103,12 @@ def test_a_value_that_must_be_given_for_a_run_is_no_mistake_before(own):
 
 def test_every_playbook_of_ours_says_what_it_is_for():
     assert {file.path for file in our_playbooks() if file.about.endswith(".")} == set(data_path("playbooks").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("thresholds", "wanted"), [({}, None), ({"halt_level_percent": 20}, 20)])
+def test_provision_leaves_the_thresholds_of_a_ups_alone_unless_the_inventory_has_them(thresholds, wanted):
+    mac = replace(MAC, settings=Settings.model_validate({"ups": thresholds}))
+
+    power = next(filled for filled in fill_tasks(open_playbook("provision").playbook, mac, {"runtime_id": "x"}) if filled.args.power_on)
+
+    assert power.args.haltlevel == wanted
