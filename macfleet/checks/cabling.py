@@ -76,7 +76,7 @@ class Cabling:
         first, second = ends
         have = f"no cable between {pair[0]} and {pair[1]}"
         if first is not None and second is not None:
-            return findings.fail(self, f"{have}; free are {first} and {second}", want, f"connect {first} with {second}, at 80 Gb/s")
+            return findings.fail(self, f"{have}: missing is {Link(first, second)}", want, f"connect {first} with {second}, at 80 Gb/s")
         full = [mac for mac, end in zip(pair, ends, strict=True) if end is None]
         return findings.fail(self, f"{have}; no free port on {findings.names(full)}", want, _make_room(cables, full[0], topology, size))
 

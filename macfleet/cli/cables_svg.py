@@ -159,14 +159,19 @@ def _box(seat: _Seat, cables: CableMap) -> Iterator[str]:
     yield f'<rect class="mac{unread}" x="{left:.1f}" y="{top:.1f}" width="{seat.width:.0f}" height="{seat.height:.0f}" rx="12"/>'
     shift = 0 if seat.mac.unread else -8 if seat.dy > 0 else 14 if seat.dy < 0 else 0
     y, x = seat.y + shift, seat.x - (24 * seat.dx)
-    yield f'<text class="name" text-anchor="middle" x="{x:.1f}" y="{y - 6:.1f}">{escape(seat.mac.name)}</text>'
-    yield f'<text class="kind" text-anchor="middle" x="{x:.1f}" y="{y + 12:.1f}">{escape(seat.mac.kind)}</text>'
+    yield f'<text class="name" text-anchor="middle" x="{x:.1f}" y="{y - 6:.1f}">{escape(_short(seat.mac.name))}</text>'
+    yield f'<text class="kind" text-anchor="middle" x="{x:.1f}" y="{y + 12:.1f}">{escape(_short(seat.mac.kind))}</text>'
     if seat.mac.unread:
         yield f'<text class="kind" text-anchor="middle" x="{x:.1f}" y="{y + 30:.1f}">not read</text>'
         yield f"<title>{escape(seat.mac.unread)}</title>"
     sockets = seat.sockets()
     for port in seat.mac.ports:
         yield _port(port, End(seat.mac.name, port.receptacle), sockets[End(seat.mac.name, port.receptacle)], cables)
+
+
+def _short(text: str) -> str:
+    """As much as a box has room for."""
+    return text if len(text) <= 27 else f"{text[:26]}…"
 
 
 def _port(port: DrawnPort, end: End, socket: _Socket, cables: CableMap) -> str:

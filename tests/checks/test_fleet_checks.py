@@ -40,14 +40,14 @@ def test_a_slow_cable_is_named_by_both_ends():
 def test_a_missing_cable_is_named_with_the_free_ports_on_both_sides():
     finding = the_one(Shelf(cables=MESH[:-1]), "cabling")
 
-    assert finding.have == "no cable between studio-3 and studio-4; free are studio-3 Thunderbolt 3 and studio-4 Thunderbolt 3"
+    assert finding.have == "no cable between studio-3 and studio-4: missing is studio-3 Thunderbolt 3 ↔ studio-4 Thunderbolt 3"
     assert finding.hint == "connect studio-3 Thunderbolt 3 with studio-4 Thunderbolt 3, at 80 Gb/s"
 
 
 def test_every_bad_cable_is_a_finding_of_its_own():
     assert all_of(Shelf(cables=MESH[:-1], slow_cables=MESH[:1]), "cabling") == [
         ("fail", "studio-1 Thunderbolt 1 ↔ studio-2 Thunderbolt 1 runs at 40 Gb/s"),
-        ("fail", "no cable between studio-3 and studio-4; free are studio-3 Thunderbolt 3 and studio-4 Thunderbolt 3"),
+        ("fail", "no cable between studio-3 and studio-4: missing is studio-3 Thunderbolt 3 ↔ studio-4 Thunderbolt 3"),
     ]
 
 
@@ -102,7 +102,7 @@ RING = ("1.1-2.2", "2.1-3.2", "3.1-4.2", "4.1-1.2")
     [
         (RING, [("ok", "4 cables at 80 Gb/s")]),
         (("1.1-3.2", "3.1-2.2", "2.1-4.2", "4.1-1.2"), [("ok", "4 cables at 80 Gb/s")]),
-        (RING[:3], [("fail", "no cable between studio-4 and studio-1; free are studio-4 Thunderbolt 3 and studio-1 Thunderbolt 2")]),
+        (RING[:3], [("fail", "no cable between studio-4 and studio-1: missing is studio-4 Thunderbolt 3 ↔ studio-1 Thunderbolt 2")]),
     ],
 )
 def test_a_ring_is_closed_in_any_order(cables, found):

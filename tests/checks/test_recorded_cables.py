@@ -56,7 +56,7 @@ def test_the_addresses_of_a_moved_cable_are_not_a_fault_of_their_own():
 def test_a_missing_cable_is_asked_for_where_the_inventory_has_it():
     ((verdict, have, hint),) = judged(Shelf(cables=MESH[:-1]), *MESH[:-1], "3.4-4.4")
 
-    assert (verdict, have) == ("fail", "no cable between studio-3 and studio-4; free are studio-3 Thunderbolt 4 and studio-4 Thunderbolt 4")
+    assert (verdict, have) == ("fail", "no cable between studio-3 and studio-4: missing is studio-3 Thunderbolt 4 ↔ studio-4 Thunderbolt 4")
     assert hint == "connect studio-3 Thunderbolt 4 with studio-4 Thunderbolt 4, at 80 Gb/s"
 
 

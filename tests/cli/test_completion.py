@@ -27,7 +27,7 @@ def offered(line, inventory):
     ("line", "names"),
     [
         ("macfleet roll", ["rolling-reboot"]),
-        ("macfleet lab fault cab", ["cable-out"]),
+        ("macfleet lab fault cable-", ["cable-out", "cable-moved"]),
         ("macfleet verify --mac ", ["studio-1", "mini-1"]),
         ("macfleet provision --group s", ["studios"]),
         ("macfleet lab up --hardware mac-studio-m3", ["mac-studio-m3-ultra"]),
