@@ -13,6 +13,7 @@ from macfleet.lab.ownership import record_owner
 from macfleet.lab.world import Call, Reply, World, failed
 
 PREFIX = "opt/homebrew"
+_PROGRAMS = {"smartmontools": "sbin/smartctl"}  # the others are called like their formula
 TAILSCALE_JOB = "homebrew.mxcl.tailscale"
 
 
@@ -111,8 +112,8 @@ def _uninstall(world: World, formula: str) -> Reply:
     if formula not in world.state.formulas:
         return failed(f"Error: No such keg: {world.root / PREFIX}/Cellar/{formula}")
     world.state.formulas.remove(formula)
-    for name in ("bin", "opt"):
-        _remove(world.root / PREFIX / name / formula)
+    for path in _PROGRAMS.get(formula, f"bin/{formula}"), f"opt/{formula}":
+        _remove(world.root / PREFIX / path)
     return Reply(f"Uninstalling {world.root / PREFIX}/Cellar/{formula}...\n")
 
 
