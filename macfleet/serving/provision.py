@@ -136,8 +136,10 @@ class Provisioning:
 
     def _refuse_another_plan(self, mac: Mac, plan: MacPlan) -> None:
         """What was agreed to is gone on with, and nothing else."""
-        if self.is_resumed and self.unfinished and not aims(plan) <= _aims_of(self.unfinished.plan.macs.get(mac.name, ())):
-            raise changed_meanwhile(mac)
+        if self.is_resumed and self.unfinished:
+            agreed = _aims_of(self.unfinished.plan.macs.get(mac.name, ()))
+            if not aims(plan) <= agreed:
+                raise changed_meanwhile(mac, plan, agreed)
 
     def _batches(self, macs: Sequence[Mac]) -> Iterator[list[Mac]]:
         at = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from macfleet.core.change import Change
 from macfleet.core.command import Command
@@ -72,11 +72,15 @@ def not_a_mac(mac: Mac, kernel: str) -> MacfleetError:
     )
 
 
-def changed_meanwhile(mac: Mac) -> MacfleetError:
+def changed_meanwhile(mac: Mac, plan: MacPlan, agreed: Collection[tuple[str, str]]) -> MacfleetError:
+    """`agreed`: what was to be what, in the plan that was shown."""
+    new = [change.line() for _, change in plan.changes if (change.what, change.after) not in agreed]
+    more = [f"and {len(new) - _LONG_LIST} more"] if len(new) > _LONG_LIST else []
     return MacfleetError(
         f"{mac.name} differs in other things than when its plan was shown: nothing was done there",
         mac=mac.name,
-        hint="run the same command again and look at the new plan",
+        truths=[*(f"was not in that plan: {line}" for line in new[:_LONG_LIST]), *more],
+        hint="`macfleet provision` shows a new plan",
     )
 
 

@@ -91,7 +91,7 @@ class MacRun:
     def run(self, shown: MacPlan) -> MacResult:
         plan = self._plan(self._hold.facts[self._mac.name])
         if not aims(plan) <= aims(shown):
-            return self._result(plan, changed_meanwhile(self._mac))
+            return self._result(plan, changed_meanwhile(self._mac, plan, aims(shown)))
         for _ in range(_MOST_ROUNDS):
             if plan.is_as_wanted:
                 return self._result(plan)

@@ -121,7 +121,7 @@ def test_a_second_operator_is_told_who_holds_the_fleet_and_how_to_break_it(stage
     assert nobody_holds_a_lock(stage)
 
 
-def test_ctrl_c_while_macs_are_provisioned_says_how_far_each_came_and_the_same_command_goes_on(stage):
+def test_ctrl_c_while_macs_are_provisioned_says_how_far_each_came_and_resume_goes_on_there(stage):
     runtimes = below(stage, ONE, "opt/macfleet/runtimes")
 
     with under_way(stage, "provision", "--yes") as provisioning:
@@ -130,7 +130,10 @@ def test_ctrl_c_while_macs_are_provisioned_says_how_far_each_came_and_the_same_c
 
     interrupted(ended, "error: provision was interrupted\n", f"  {ONE}: ", " changes made", f"  {TWO}: ", "it goes on with what is left")
     assert nobody_holds_a_lock(stage)
-    assert {mac["outcome"] for mac in stage.must("provision", "--yes", "--json").json["macs"]} == {"changed"}
+    resumed = stage.must("provision", "--resume", "--yes", "--json").json["macs"]
+    assert {mac["outcome"] for mac in resumed} == {"changed"}
+    assert "pmset sleep" not in {change["what"] for mac in resumed for change in mac["changes"]}
+    assert "no run stands" in stage.must("provision", "--resume", "--yes", exit_code=2).stderr
     assert stage.must("provision", "--dry-run", "--json").json["summary"]["changes"] == 0
 
 

@@ -82,6 +82,30 @@ def test_a_wired_limit_by_hand_is_drift_and_is_set_right(stage):
     assert done.json["macs"][1]["changes"][0]["before"] == "1000"
 
 
+def test_a_saved_plan_is_applied_once_and_refused_when_the_mac_has_moved(stage):
+    stage.must("exec", "--mac", "studio-2", "--sudo", "--", "pmset", "-a", "sleep", "5")
+    plan = str(stage.folder / "plan.json")
+
+    stage.must("provision", "--mac", "studio-2", "--only", "power", "--plan", plan, exit_code=1)
+    stage.must("provision", "--apply", plan, "--yes")
+    refused = stage.must("provision", "--apply", plan, "--yes", exit_code=3)
+
+    assert "error: studio-2 has moved since the plan was made" in refused.stderr
+    assert "in the plan, and not wanted any more: pmset sleep 5 → 0" in refused.stderr
+
+
+def test_a_dry_run_shows_the_lines_of_a_file_that_would_change(stage):
+    conf = roots(stage)[0] / "etc/newsyslog.d/macfleet.conf"
+    whole = conf.read_text()
+    conf.write_text(whole + "# somebody's\n")
+
+    shown = stage.must("provision", "--mac", "studio-1", "--dry-run", exit_code=1)
+    stage.must("provision", "--mac", "studio-1", "--yes")
+
+    assert "      -# somebody's" in shown.stdout.splitlines()
+    assert conf.read_text() == whole
+
+
 def test_a_changed_plist_is_read_anew_by_launchd(stage):
     plist = roots(stage)[2] / "Library/LaunchDaemons/dev.macfleet.agent.plist"
     job = plistlib.loads(plist.read_bytes())

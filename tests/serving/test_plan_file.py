@@ -134,6 +134,7 @@ def test_what_was_never_in_the_plan_is_not_done_by_resuming(desk):
     report = desk.resume()
 
     assert "differs in other things than when its plan was shown" in report.macs[0].error.what
+    assert report.macs[0].error.truths[0] == "was not in that plan: pmset disksleep 10 → 0"
     assert desk.two.pmset["sleep"] == "1"
 
 
