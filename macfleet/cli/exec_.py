@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from macfleet.cli.folding import fold
+from macfleet.cli.folding import MOST_NAMES, fold, fold_names
+from macfleet.cli.outcomes import show_errors
 from macfleet.cli.session import (
     GroupOption,
     InventoryOption,
@@ -71,11 +72,10 @@ def _exit_code(report: Report[Result]) -> int:
 
 def _show(output: Output, report: Report[Result]) -> None:
     for text, macs in fold({mac: [_said(result)] for mac, result in report.values().items()}):
-        output.answer(", ".join(macs))
+        output.answer(", ".join(macs) if len(macs) <= MOST_NAMES else fold_names(macs))
         for line in text.splitlines():
             output.answer(f"  {line}")
-    for error in report.errors().values():
-        output.error(error)
+    show_errors(output, list(report.errors().items()))
 
 
 def _said(result: Result) -> str:

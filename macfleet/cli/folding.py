@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T", bound=Hashable)
-_MOST_NAMES = 4  # more are not read one by one
+MOST_NAMES = 4  # more are not read one by one
 
 
 def fold(said: Mapping[str, Iterable[T]]) -> list[tuple[T, list[str]]]:
@@ -32,7 +32,7 @@ def name_macs(macs: Sequence[str], of: int) -> str:
         return f"all {of} Macs"
     if len(macs) < 2:
         return "".join(macs)
-    if len(macs) > _MOST_NAMES:
+    if len(macs) > MOST_NAMES:
         return fold_names(macs)
     return f"{', '.join(macs[:-1])} and {macs[-1]}"
 

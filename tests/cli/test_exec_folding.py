@@ -1,8 +1,13 @@
+import io
+
 import pytest
 
-from macfleet.cli.exec_ import _said
+from macfleet.cli.exec_ import _said, _show
 from macfleet.cli.folding import fold, name_macs
+from macfleet.cli.output import Output
 from macfleet.core.command import command
+from macfleet.core.errors import Unreachable
+from macfleet.core.outcome import Outcome, Report
 from macfleet.core.result import Result
 
 
@@ -40,3 +45,15 @@ def test_a_command_that_never_ended_says_why():
 
 def test_silence_is_said():
     assert _said(Result(command("true"), 0)) == "(no output)"
+
+
+def test_many_macs_that_answer_alike_are_one_line_of_names():
+    stdout, stderr = io.StringIO(), io.StringIO()
+    same = Result(command("sw_vers"), 0, "26.1\n")
+    answered = [Outcome(f"studio-{number}", same) for number in range(1, 63)]
+    silent = [Outcome(mac, error=Unreachable(f"{mac} does not answer")) for mac in ("studio-63", "studio-64")]
+
+    _show(Output(stdout=stdout, stderr=stderr), Report((*answered, *silent)))
+
+    assert stdout.getvalue() == "studio-[1-62]\n  26.1\n"
+    assert stderr.getvalue() == "error: studio-63 does not answer\n  the same on studio-64\n"
