@@ -199,3 +199,22 @@ def test_whatever_stands_in_an_expression_is_refused_or_filled(text):
 def test_an_expression_that_nests_too_deeply_is_refused():
     assert check_syntax("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}") == "this nests too deeply"
     assert check_expression("(" * 5000 + "1" + ")" * 5000) == "this nests too deeply"
+
+
+def ends(text):
+    """How a text is taken: as a playbook, or refused with its line; anything else is raised."""
+    try:
+        load_playbook(text, "x.yaml")
+    except PlaybookError as error:
+        return error.what[:7]
+    return "taken"
+
+
+LINES = (data_path("playbooks") / "rdma-network.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("at", range(len(LINES)))
+def test_a_playbook_that_is_cut_or_lacks_a_line_is_taken_or_refused_with_its_line(at):
+    cut, gap = ends("".join(LINES[:at])), ends("".join(LINES[:at] + LINES[at + 1 :]))
+
+    assert {cut, gap} <= {"taken", "x.yaml:"}
