@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from macfleet.core.command import Command, command
-from macfleet.core.errors import Interrupted, LockHeld, Unreachable
+from macfleet.core.errors import Interrupted, LockHeld, MacfleetError, Unreachable
 from macfleet.core.fact import Fact, Facts
 from macfleet.core.outcome import Outcome, Report
 from macfleet.core.result import Result
@@ -112,13 +112,19 @@ class Hold:
 
 
 @contextlib.contextmanager
-def holding(fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None, *, reading: Reading = _nothing) -> Iterator[Hold]:
-    """`fleet_lock`, and each Mac is read in the same trip, behind the lock: what it says then holds until we change it."""
+def holding(
+    fleet: Fleet, purpose: str, macs: Sequence[Mac] | None = None, *, reading: Reading = _nothing, each_for_itself: bool = False
+) -> Iterator[Hold]:
+    """`fleet_lock`, and each Mac is read in the same trip, behind the lock: what it says then holds until we change it.
+
+    `each_for_itself`: a Mac that cannot be locked for a reason of its own (its disk is full, its sudo asks) is an error in the
+    report as well, and stops no neighbour. Somebody else's lock stops all, as ever.
+    """
     chosen = fleet.macs if macs is None else tuple(macs)
     mine = _own_lock(fleet, purpose)
     hold: Hold | None = None
     try:
-        hold = Hold(mine, _take_all(fleet, chosen, mine, reading))
+        hold = Hold(mine, _take_all(fleet, chosen, mine, reading, LockHeld if each_for_itself else MacfleetError))
         yield hold
     finally:
         _release(fleet, [mac for mac in chosen if hold is None or hold.holds(mac)], mine)
@@ -151,14 +157,14 @@ def break_locks(fleet: Fleet, macs: Sequence[Mac] | None = None) -> Report[Lock 
     return fleet.each(break_one, macs=macs, doing="breaking the lock")
 
 
-def _take_all(fleet: Fleet, macs: Sequence[Mac], mine: Lock, reading: Reading) -> Report[tuple[Lock, Facts]]:
+def _take_all(fleet: Fleet, macs: Sequence[Mac], mine: Lock, reading: Reading, fatal: type[MacfleetError]) -> Report[tuple[Lock, Facts]]:
     """All or none. Two who start in the same moment: who got the first contested Mac goes on, the other gives way."""
     for attempt in range(TRIES):
         report = fleet.each(lambda mac, connection: _take(fleet, mac, connection, mine, reading(mac)), macs=macs, doing="taking the lock")
-        others = {name: error for name, error in report.errors().items() if not isinstance(error, Unreachable)}
+        others = {name: error for name, error in report.errors().items() if isinstance(error, fatal) and not isinstance(error, Unreachable)}
         if not others:
             return report
-        first_is_mine = next(outcome.ok for outcome in report if not isinstance(outcome.error, Unreachable))
+        first_is_mine = next(outcome.ok for outcome in report if outcome.ok or outcome.mac in others)
         is_contest = all(isinstance(error, LockHeld) for error in others.values())
         if not (first_is_mine and is_contest) or attempt == TRIES - 1:
             raise next(iter(others.values()))

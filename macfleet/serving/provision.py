@@ -152,7 +152,7 @@ class Provisioning:
     ) -> dict[str, Outcome[MacResult]]:
         scribe = self._scribe(file)
         try:
-            with holding(self._fleet, self.purpose, macs, reading=self._wanted) as hold:
+            with holding(self._fleet, self.purpose, macs, reading=self._wanted, each_for_itself=True) as hold:
                 held = [mac for mac in macs if hold.report[mac.name].ok]
                 self._progress |= {mac.name: self._new_progress(mac, shown[mac.name]) for mac in held}
                 report = self._fleet.each(

@@ -45,7 +45,7 @@ def apply(fleet: Fleet, plans: Report[Undo], wishes: Wishes, journal: Journal) -
     def take_back(mac: Mac, line: Any) -> Undone:
         return MacUndo(fleet, mac, line, hold).run(wanted[mac.name], undo_of(mac, hold.facts[mac.name], wishes))
 
-    with holding(fleet, _PURPOSE, macs, reading=_questions) as hold:
+    with holding(fleet, _PURPOSE, macs, reading=_questions, each_for_itself=True) as hold:
         held = [mac for mac in macs if hold.report[mac.name].ok]
         report = fleet.each(take_back, macs=held, doing="taking back")
     done = {outcome.mac: outcome for outcome in report}

@@ -19,6 +19,7 @@ class LedgerMac(MemoryMac):
     trips: list[str] = field(default_factory=list, repr=False)
     lock: bytes | None = None
     ledger: bytes = b""
+    cannot_lock: bool = False
     is_full: bool = False  # nothing can be written down
     heard: list[str] = field(default_factory=list)  # locks, in the order in which they came and went
     is_wanted_by_another: bool = False  # who takes the lock as soon as it is free
@@ -62,6 +63,8 @@ class LedgerMac(MemoryMac):
         script, arguments = words[1], words[3:]
         match script:
             case _ if script == _TAKE:
+                if self.cannot_lock:
+                    return 1, "mkdir: /var/db/macfleet/lock: No space left on device"
                 if self.lock is not None:
                     return HELD, ""
                 self.lock = stdin

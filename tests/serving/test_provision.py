@@ -357,6 +357,17 @@ def test_who_is_locked_out_changes_nothing_anywhere():
     assert one.lock is None
 
 
+def test_a_mac_that_cannot_be_locked_for_a_reason_of_its_own_stops_no_neighbour():
+    one, two = pair()
+    one.cannot_lock = True
+
+    report = run(Lines(studio_1=one, studio_2=two))
+
+    assert [mac.outcome for mac in report.macs] == ["failed", "changed"]
+    assert "No space left on device" in report.macs[0].error.what
+    assert one.pmset["sleep"] == "1"
+
+
 BATCHES = """
 serial: {serial}
 max_failures: {allowed}
