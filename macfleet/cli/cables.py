@@ -45,7 +45,9 @@ def cables(
     tag: TagOption = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Draw into this file instead; `-` is stdout", show_default=False)] = None,
     plan: Annotated[Shape | None, typer.Option("--plan", help="Say which cables to plug for this", show_default=False)] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="With --plan: ask no Mac, take every port for free")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="With --plan: ask no Mac, believe the inventory's cables, take other ports for free")
+    ] = False,
     json: JsonOption = False,
     verbose: VerboseOption = False,
     quiet: QuietOption = False,
@@ -133,10 +135,11 @@ def _write_svg(session: Session, cable_map: CableMap, path: Path) -> None:
 
 
 def _plan(session: Session, report: Report[Facts] | None, shape: Any) -> int:
-    from macfleet.placement.cabling_plan import CablingPlan, offline_boards, plan_cabling, read_boards
+    from macfleet.placement.cabling_plan import CablingPlan, offline_boards, plan_cabling, read_boards, recorded_links
 
     if report is None:
-        planned = plan_cabling(offline_boards([(mac.name, mac.hardware) for mac in session.macs]), shape)
+        there = recorded_links(session.inventory.cables or (), [mac.name for mac in session.macs])
+        planned = plan_cabling(offline_boards([(mac.name, mac.hardware) for mac in session.macs]), shape, there)
     else:
         if not report.ok:
             for error in report.errors().values():

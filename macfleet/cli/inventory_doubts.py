@@ -10,8 +10,10 @@ from macfleet.core.units import GIB, format_size
 from macfleet.inventory import hardware
 from macfleet.inventory.mac import Inventory, Mac, Service
 from macfleet.inventory.settings import Topology
+from macfleet.macos.cabling import missing_pairs
 from macfleet.models import catalog
 from macfleet.models.store import model_store
+from macfleet.placement.cabling_plan import recorded_links
 
 
 def doubts(inventory: Inventory) -> Iterator[str]:
@@ -22,6 +24,7 @@ def doubts(inventory: Inventory) -> Iterator[str]:
         yield from _too_few_ports(inventory, service)
     for mac in inventory.macs:
         yield from _little_left_for_macos(mac)
+    yield from _cables_that_do_not_suffice(inventory)
     yield from _missing_files(inventory)
 
 
@@ -66,6 +69,18 @@ def _little_left_for_macos(mac: Mac) -> Iterator[str]:
     if limit != "auto" and mac.memory_bytes - limit < 8 * GIB:
         left = format_size(mac.memory_bytes - limit)
         yield f"macs/{mac.name}: a wired_limit of {format_size(limit)} leaves {left} to macOS, which wants 8 GiB to stay well"
+
+
+def _cables_that_do_not_suffice(inventory: Inventory) -> Iterator[str]:
+    if inventory.cables is None:
+        return
+    written = recorded_links(inventory.cables, inventory.order)
+    for topology in (Topology.MESH, Topology.RING):
+        macs = [mac.name for mac in inventory.macs if mac.settings.interconnect.topology is topology]
+        pairs = [" and ".join(pair) for pair in missing_pairs(written, macs, topology)]
+        if pairs:
+            told = ", ".join(pairs[:3]) + (f", and {len(pairs) - 3} more" if len(pairs) > 3 else "")
+            yield f"fleet/cables: a {topology} is wanted, and there is no cable between {told}; see `macfleet cables --plan {topology}`"
 
 
 def _missing_files(inventory: Inventory) -> Iterator[str]:

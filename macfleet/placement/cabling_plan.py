@@ -10,6 +10,7 @@ from typing import Any, Literal
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.words import count
 from macfleet.inventory import hardware
+from macfleet.inventory.mac import Cable
 from macfleet.macos.cabling import Cabling, End, Link, best_ring, find_links
 from macfleet.macos.system_profiler import THUNDERBOLT
 
@@ -99,6 +100,18 @@ def read_boards(macs: Sequence[tuple[str, str]], facts: Mapping[str, Facts], ord
         taken = tuple(port.receptacle for port in own if port.connected and End(name, port.receptacle) not in linked)
         boards.append(Board(name, model, tuple(port.receptacle for port in own), taken))
     return tuple(boards), cabling
+
+
+def recorded_links(cables: Sequence[Cable], macs: Sequence[str]) -> Cabling:
+    """The cables as the inventory has them, taken at its word: nobody knows how fast they are."""
+    order = {mac: index for index, mac in enumerate(macs)}
+    links = []
+    for cable in cables:
+        ends = [End(mac, port) for mac, port in cable.ends]
+        if all(end.mac in order for end in ends):
+            first, second = sorted(ends, key=lambda end: (order[end.mac], end.receptacle))
+            links.append(Link(first, second))
+    return Cabling(tuple(macs), tuple(links))
 
 
 def plan_cabling(boards: Sequence[Board], shape: Shape, cabling: Cabling | None = None) -> CablingPlan | NoCabling:

@@ -159,6 +159,18 @@ def test_a_plan_is_a_line_for_each_cable(run):
     assert result.stderr == "each a Thunderbolt 5 cable: what it trains at counts, not its label\nnext: macfleet cables\n"
 
 
+def test_without_the_macs_the_inventorys_cables_are_believed(run, tmp_path):
+    (tmp_path / "inventory.yaml").write_text(INVENTORY + "fleet: {cables: ['b:3 a:2']}\n")
+
+    result = run("--plan", "mesh", "--offline", "--mac", "a", "--mac", "b", "--mac", "c")
+
+    assert result.stdout.splitlines()[1:] == [
+        "  keep     a Thunderbolt 2 ↔ b Thunderbolt 3",
+        "  plug     a Thunderbolt 1 ↔ c Thunderbolt 1",
+        "  plug     b Thunderbolt 1 ↔ c Thunderbolt 2",
+    ]
+
+
 def test_what_cannot_be_cabled_says_why_and_what_instead_and_exits_1(run):
     result = run("--plan", "mesh", "--offline")
 

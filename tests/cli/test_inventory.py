@@ -97,6 +97,9 @@ def test_check_doubts_what_is_well_formed_and_cannot_work(shelf):
          "services/chat: it listens on 0.0.0.0 without an api_key; whoever reaches mini-1 may use it"),
         ("memory: 64 GiB", "memory: 64 GiB, settings: {wired_limit: 60 GiB}",
          "macs/mini-1: a wired_limit of 60 GiB leaves 4 GiB to macOS, which wants 8 GiB to stay well"),
+        ("fleet: {ssh", "fleet: {cables: ['studio-1:1 mini-1:1'], ssh",
+         "fleet/cables: a mesh is wanted, and there is no cable between studio-1 and s2, studio-1 and s3, studio-1 and s4, "
+         "and 6 more; see `macfleet cables --plan mesh`"),
         ("[mini-1]", "[mini-1, studio-*, s2, s3, s4]",
          "services/chat/macs: a mesh of 5 Macs takes 4 Thunderbolt ports of each, mini-1 has 3; `topology: ring` takes two"),
     ],
