@@ -1,4 +1,4 @@
-"""`thunderbolt_network`: no Thunderbolt port in a bridge, and a static address for both ends of every cable.
+"""`thunderbolt_network`: no Thunderbolt port in a bridge, now and over reboots, and a static address for both ends of every cable.
 
 RDMA needs both: a port that is a member of a bridge has none, even while the bridge is down, and JACCL finds its way by the
 IPv4 address of the port. The network location is never switched: that has cost people their other networks (exo#1066).
@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 from macfleet.core.change import Change, Diff, Difference, Unsupported
 from macfleet.core.command import Command
 from macfleet.core.fact import Fact, Facts, Unknown
+from macfleet.core.template import render
 from macfleet.inventory import hardware
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
@@ -23,14 +24,21 @@ from macfleet.macos.cabling import Cabling, End, addresses, find_links
 from macfleet.macos.networksetup import HardwarePort, thunderbolt_interfaces
 from macfleet.macos.system_profiler import THUNDERBOLT, Port
 from macfleet.modules.base import Surroundings
+from macfleet.modules.files import Wanted
+from macfleet.modules.job import WantedJob
 
 _BRIDGE_SERVICE = "Thunderbolt Bridge"
 _MOST_PORTS = 8
+_KEEPER = "thunderbolt-bridge"
 _HOMES = IPv4Network("192.168.0.0/24")
 
 
 class ThunderboltNetworkArgs(Strict):
     network: IPv4Network = Field(description="Each cable gets a /30 of it; no network of 192.168.0.0/24, which homes and mlx use")
+
+    keeper: bool = Field(
+        True, description="Also a LaunchDaemon that takes the ports out again: macOS puts them back at boot and when networks change"
+    )
 
     @field_validator("network")
     @classmethod
@@ -38,6 +46,14 @@ class ThunderboltNetworkArgs(Strict):
         if network.overlaps(_HOMES):
             raise ValueError(f"{network} has addresses of {_HOMES}, which home networks and mlx.distributed_config use; take 10.55.0.0/16")
         return network
+
+
+def _script(mac: Mac) -> Wanted:
+    return Wanted(f"{mac.paths.home}/bin/thunderbolt-bridge.sh", "755", "root:wheel")
+
+
+def _job(mac: Mac) -> WantedJob:
+    return WantedJob(mac, "dev.macfleet.thunderbolt-bridge")
 
 
 def service_name(receptacle: int) -> str:
@@ -52,14 +68,16 @@ class ThunderboltNetwork:
 
     def facts(self, args: ThunderboltNetworkArgs, mac: Mac) -> Sequence[Fact[Any]]:
         services = (networksetup.service_info(service_name(port)) for port in _receptacles(mac))
-        return (*_NEEDED, *services)
+        keeper = (*_script(mac).facts, *_job(mac).facts) if args.keeper else ()
+        return (*_NEEDED, *services, *keeper)
 
     def diff(self, args: ThunderboltNetworkArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
         unknown = [facts[fact] for fact in _NEEDED if isinstance(facts[fact], Unknown)]
         if unknown:
             return unknown
         cabling = find_links(_ports(around, mac, facts), around.order)
-        return [*_bridges(facts), *_cables(mac, args.network, cabling, facts)]
+        keeper = _keeper(mac, facts, around) if args.keeper else ()
+        return [*_bridges(facts), *_cables(mac, args.network, cabling, facts), *keeper]
 
 
 _NEEDED: tuple[Fact[Any], ...] = (
@@ -75,6 +93,16 @@ def _ports(around: Surroundings, mac: Mac, facts: Facts) -> dict[str, tuple[Port
     """What every Mac that answered prints of its ports; this one's own as read last."""
     read = {**around.facts, mac.name: facts}
     return {name: ports for name, known in read.items() if not isinstance(ports := known[THUNDERBOLT], Unknown)}
+
+
+def _keeper(mac: Mac, facts: Facts, around: Surroundings) -> Iterator[Difference]:
+    """The script first: the job runs it as soon as it is loaded."""
+    script, job = _script(mac), _job(mac)
+    written = script.difference(mac, facts, render(f"{_KEEPER}.sh.j2", around.templates, {}).encode())
+    if written is not None:
+        yield written
+    values = {"label": job.label, "paths": mac.paths, "script": script.path}
+    yield from job.difference(facts, render(f"{_KEEPER}.plist.j2", around.templates, values).encode())
 
 
 def _receptacles(mac: Mac) -> range:

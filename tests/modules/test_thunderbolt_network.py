@@ -1,11 +1,15 @@
 from dataclasses import replace
 
+import pytest
+
+from macfleet.core.errors import PlaybookError
 from macfleet.core.fact import Facts, Unknown
 from macfleet.macos.system_profiler import THUNDERBOLT
 from tests.modules.memory_mac import MemoryMac
 from tests.modules.play import AROUND, plan, play
 
-TASK = "thunderbolt_network: {network: 10.55.0.0/16}"
+TASK = "thunderbolt_network: {network: 10.55.0.0/16, keeper: false}"
+KEPT = "thunderbolt_network: {network: 10.55.0.0/16}"
 
 
 def cabled():
@@ -120,3 +124,36 @@ def test_the_network_location_is_never_switched():
     play(here, TASK, around=around)
 
     assert not any("location" in line for line in here.log)
+
+
+def test_a_daemon_keeps_the_bridge_empty_over_reboots():
+    here, around = cabled()
+
+    done, left = play(here, KEPT, around=around)
+
+    assert done[-2:] == [
+        "file /opt/macfleet/bin/thunderbolt-bridge.sh absent → 449 bytes, 755 root:wheel",
+        "launchd dev.macfleet.thunderbolt-bridge absent → loaded",
+    ]
+    assert b"/opt/macfleet/bin/thunderbolt-bridge.sh" in here.jobs["dev.macfleet.thunderbolt-bridge"]["plist"]
+    assert left.is_as_wanted
+
+
+def test_a_service_that_was_there_gets_back_its_address_and_its_switch():
+    here, around = cabled()
+    here.services["macfleet Thunderbolt 2"] = {"device": "en3", "ip": "10.1.1.1", "mask": "255.255.255.0", "off": True}
+    before = here.without_our_notes()
+    changes = [change for _, change in plan(here, TASK, around=around).changes]
+    for change in changes:
+        here.apply(change.commands)
+
+    for change in reversed(changes):
+        here.apply(change.undo)
+
+    assert here.without_our_notes() == before
+
+
+@pytest.mark.parametrize("network", ["192.168.0.0/16", "192.168.0.128/25"])
+def test_the_networks_of_homes_are_refused(network):
+    with pytest.raises(PlaybookError, match="which home networks and mlx"):
+        plan(MemoryMac(), f"thunderbolt_network: {{network: {network}}}")
