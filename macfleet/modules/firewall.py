@@ -16,13 +16,12 @@ from macfleet.macos.socketfilterfw import STATE, add, keep_out, let_in, remove, 
 from macfleet.modules.base import Surroundings
 from macfleet.modules.files import AbsolutePath
 
-_STATES = ("off", "on", "block-all")
+_STATES = ("off", "on", "on, letting nobody in")
 
 
 class FirewallArgs(Strict):
-    state: Literal["off", "on", "block-all"] | None = Field(
-        None, description="`block-all` lets nobody in but macOS itself, whatever is in `allow`; left alone if not given"
-    )
+    # Not "block all": that shuts Remote Login out, too, and macfleet with it.
+    state: Literal["off", "on"] | None = Field(None, description="Left alone if not given")
     allow: tuple[AbsolutePath, ...] = Field((), description="Programs that are let in; the rule is for the file behind all links")
 
 

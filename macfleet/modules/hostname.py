@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
 from macfleet.core.change import Change, Diff
+from macfleet.core.errors import RequestError
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
@@ -46,8 +47,20 @@ hostname: {name: "{{ mac.name }}"}
         have = facts[NAMES]
         if isinstance(have, Unknown):
             return (have,)
+        _refuse_own_line(mac, args, have)
         return [
             Change(kind, have[kind] or "not set", name, (set_name(kind, name),), undo=(set_name(kind, have[kind]),))
             for kind, name in args.wanted().items()
             if have[kind] != name
         ]
+
+
+def _refuse_own_line(mac: Mac, args: HostnameArgs, have: Mapping[str, str | None]) -> None:
+    """A Mac that is known by its Bonjour name is found no more under another one."""
+    own = f"{have['LocalHostName']}.local"
+    if mac.address.lower().rstrip(".") == own.lower() and have["LocalHostName"] != args.name:
+        raise RequestError(
+            f"{own} is the address macfleet comes in by: under another name it would not find {mac.name} again",
+            mac=mac.name,
+            hint=f"write its IP address into the inventory, or name it {have['LocalHostName']}",
+        )

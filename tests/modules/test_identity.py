@@ -1,9 +1,11 @@
 """hostname, firewall, spotlight, network_service: what a Mac is called, whom it lets in, and where it stands in the network."""
 
+from dataclasses import replace
+
 import pytest
 
 from macfleet.core.errors import PlaybookError, RequestError
-from tests.modules.memory_mac import Entry, MemoryMac
+from tests.modules.memory_mac import MAC, Entry, MemoryMac
 from tests.modules.play import plan, play
 
 STORAGE = "network_service: {service: Storage, hardware_port: Thunderbolt 4, method: manual, address: 10.9.0.11/24}"
@@ -26,6 +28,20 @@ def test_a_mac_has_three_names():
 def test_a_name_that_no_network_knows_is_refused(name):
     with pytest.raises(PlaybookError, match=r"x\.yaml:"):
         plan(MemoryMac(), f'hostname: {{name: "{name}"}}')
+
+
+def test_a_mac_that_is_known_by_its_bonjour_name_keeps_it():
+    mac = replace(MAC, address="mac-studio.local")
+
+    with pytest.raises(RequestError, match="would not find studio-1 again"):
+        plan(MemoryMac(), "hostname: {name: studio-1}", mac=mac)
+
+    assert plan(MemoryMac(), "hostname: {name: Mac-Studio}", mac=mac).changes
+
+
+def test_a_firewall_that_would_shut_macfleet_out_is_nothing_to_ask_for():
+    with pytest.raises(PlaybookError, match=r"x\.yaml:"):
+        plan(MemoryMac(), "firewall: {state: block-all}")
 
 
 def test_a_program_is_let_in_before_the_firewall_goes_on():
