@@ -16,6 +16,7 @@ from macfleet.core.clock import Clock
 from macfleet.core.errors import MacfleetError
 from macfleet.fleet.clock import SystemClock
 
+_LATEST_BYTES = 4 << 20  # a year of journals is not read to number a line; no run writes so much while another begins
 _ID = re.compile(rb'"id": (\d+), "who"')
 
 
@@ -59,7 +60,7 @@ class Journal:
     def _append(self, file: int, event: str, details: dict[str, Any]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed: a number is taken and written in one step
         if self._id is None:
-            self._id = _last_id(self.path) + 1
+            self._id = _last_id(file) + 1
         self._who = self._who or _whoever_runs_this()
         time = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
         entry = {"time": time, "event": event, "id": self._id, "who": self._who, **details}
@@ -73,9 +74,11 @@ def _ends_a_line(file: int) -> bool:
     return size == 0 or os.pread(file, 1, size - 1) == b"\n"
 
 
-def _last_id(path: Path) -> int:
-    """The highest number there is. Not the last line's: an older run that is still going on may have written that."""
-    return max((int(found) for found in _ID.findall(path.read_bytes())), default=0)
+def _last_id(file: int) -> int:
+    """The highest number among the latest lines. Not the last line's: an older run that is still going on may have written that."""
+    size = os.fstat(file).st_size
+    latest = os.pread(file, _LATEST_BYTES, max(0, size - _LATEST_BYTES))
+    return max((int(found) for found in _ID.findall(latest)), default=0)
 
 
 def _whoever_runs_this() -> str:
