@@ -67,7 +67,7 @@ def look(mac: Mac, facts: Facts, now_s: float) -> Look:
         at_s=now_s,
         starts=None if starts is None else len(starts),
         newest_start=starts[0].at if starts else None,
-        panics=reports,
+        panics=None if reports is None else tuple(panic.name for panic in reports),
         runs={label: job.runs for label, job in (all_jobs or {}).items() if job is not None and job.runs is not None},
     )
 

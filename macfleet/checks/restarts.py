@@ -14,11 +14,17 @@ from macfleet.core.words import count
 from macfleet.inventory.mac import Mac
 from macfleet.macos import date, last
 from macfleet.macos.last import Start
-from macfleet.macos.panics import DIRECTORY, panics, time_of
+from macfleet.macos.panics import DIRECTORY, Panic, panics
 
 # Who never looked before is told of these days, not of the whole life of the Mac.
 FIRST_LOOK = timedelta(days=7)
 _SHOWN = 3
+# What the GPU's driver and the watchdog say when more is wired than macOS can spare.
+_LOWER = "lower `wired_limit` of this Mac, and let a worker end by itself: mlx#3186 is this panic"
+_KNOWN = {
+    "prepare count underflow": _LOWER,
+    "no checkins from watchdogd": "macOS could not breathe for a minute and more: lower `wired_limit`, and see memory",
+}
 
 
 class Restarts:
@@ -49,7 +55,7 @@ class Restarts:
         if not unclean and not panicked:
             return [findings.ok(self, "none", self.want)]
         told = [
-            *([f"{count(len(panicked), 'panic')} ({_shorten([time_of(name) for name in panicked])})"] if panicked else []),
+            *([f"{count(len(panicked), 'panic')} ({_shorten([_describe(panic) for panic in panicked])})"] if panicked else []),
             *([f"{count(len(unclean), 'start')} without a shutdown ({_shorten([start.at for start in unclean])})"] if unclean else []),
         ]
         return [findings.warn(self, f"{', '.join(told)} {since}", self.want, _hint(mac, panicked))]
@@ -68,19 +74,25 @@ def _new_starts(starts: Sequence[Start], look: Look | None, now: datetime) -> Se
     return starts[: known[0]] if known else starts  # macOS has begun a new record
 
 
-def _new_panics(reports: Sequence[str], look: Look | None, now: datetime) -> list[str]:
+def _new_panics(reports: Sequence[Panic], look: Look | None, now: datetime) -> list[Panic]:
     if look is None:
         earliest = (now - FIRST_LOOK).strftime("%Y-%m-%d %H:%M:%S")
-        return [name for name in reports if time_of(name) == name or time_of(name) >= earliest]
-    return [] if look.panics is None else [name for name in reports if name not in look.panics]
+        return [panic for panic in reports if panic.time == panic.name or panic.time >= earliest]
+    return [] if look.panics is None else [panic for panic in reports if panic.name not in look.panics]
 
 
-def _hint(mac: Mac, panicked: Sequence[str]) -> str:
+def _describe(panic: Panic) -> str:
+    return f"{panic.time}: {panic.cause}" if panic.cause else panic.time
+
+
+def _hint(mac: Mac, panicked: Sequence[Panic]) -> str:
     if not panicked:
         return "nobody shut it down and it did not panic: look at its power, its UPS and who may touch its button"
-    report = f"{mac.paths.at(DIRECTORY)}/{panicked[-1]}"
-    read = f"`macfleet exec --mac {mac.name} -- sudo head -c 3000 {report}`"
-    return f"{read} shows why; where it names IOGPUMemory or watchdogd, lower `wired_limit`"
+    for sign, hint in _KNOWN.items():
+        if sign in panicked[-1].cause:
+            return hint
+    report = f"{mac.paths.at(DIRECTORY)}/{panicked[-1].name}"
+    return f"`macfleet exec --mac {mac.name} -- sudo head -c 3000 {report}` shows the rest of the report"
 
 
 def _shorten(told: Sequence[str]) -> str:

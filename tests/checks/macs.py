@@ -178,7 +178,7 @@ class Shelf:
             ups.SOURCES: ("Now drawing from 'AC Power'\n",),
             ups.UPS: ("",),
             last.STARTS: ("reboot time     Thu Nov 19 11:14\nshutdown time   Thu Nov 19 11:13\n",),
-            panics.panics(mac.paths): ("",),
+            panics.panics(mac.paths): ("", (1, "")),
             date.CLOCK: ("2026-11-20T09:27:03+0100\n",),
             vm_stat.MEMORY: (recorded("ops/vm_stat.mac_mini_m4_macos26.5.1.txt"),),
             jobs.jobs(mac.paths): (job,),

@@ -62,7 +62,10 @@ BAD_YEAR = {
     launchctl.job("com.openssh.sshd"): ((113, "", 'Could not find service "com.openssh.sshd" in domain for system'),),
     ups.SOURCES: ("Now drawing from 'UPS Power'\n -UPS-1500VA (id=1234567)\t12%; discharging; 0:05 remaining present: true\n",),
     last.STARTS: ("reboot time     Thu Nov 19 11:14\nreboot time     Thu Nov 19 11:13\n",),
-    panics.panics(PATHS): ("/Library/Logs/DiagnosticReports/panic-full-2026-11-18-092125.0002.panic\n",),
+    panics.panics(PATHS): (
+        "/Library/Logs/DiagnosticReports/panic-full-2026-11-18-092125.0002.panic\n",
+        "/Library/Logs/DiagnosticReports/panic-full-2026-11-18-092125.0002.panic:panic(cpu 3): watchdog timeout\n",
+    ),
     vm_stat.MEMORY: (re.sub(r"(wired down: +)\d+", r"\g<1>7000000", recorded("ops/vm_stat.mac_mini_m4_macos26.5.1.txt")),),
     jobs.jobs(PATHS): ("system/dev.macfleet.agent = {\n\tstate = spawn scheduled\n\truns = 180\n\tlast exit code = 1\n}\n",),
     notifyutil.THERMAL: ("com.apple.system.thermalpressurelevel 3\n",),

@@ -65,10 +65,10 @@ CLEAN = "reboot time    Thu Nov 19 11:14"
 OLD = "reboot time    Mon Aug 24 08:17"
 
 
-def restarts(rows, reports=(), look_=None):
+def restarts(rows, reports=(), look_=None, causes=""):
     past = Past(0.0, {"studio-1": History(look_)}) if look_ else Past()
     said = "".join(f"/Library/Logs/DiagnosticReports/{name}\n" for name in reports)
-    return judge(Restarts(past), MAC, {last.STARTS: starts(*rows), panics(MAC.paths): (said,), date.CLOCK: NOW})
+    return judge(Restarts(past), MAC, {last.STARTS: starts(*rows), panics(MAC.paths): (said, causes), date.CLOCK: NOW})
 
 
 def test_a_start_after_a_power_cut_is_told_with_its_time():
@@ -109,6 +109,31 @@ def test_a_panic_is_told_with_where_to_read_it():
 
     assert finding.have == "1 panic (2026-11-20 03:11:00), 1 start without a shutdown (Fri Nov 20 03:12) in the last 7 days"
     assert "head -c 3000 /Library/Logs/DiagnosticReports/panic-full-2026-11-20-031100.0002.panic" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("cause", "told", "hint"),
+    [
+        (
+            '\\"completeMemory() prepare count underflow\\" @IOGPUMemory.cpp:550',
+            "completeMemory() prepare count underflow @IOGPUMemory.cpp:550",
+            "lower `wired_limit`",
+        ),
+        (
+            "watchdog timeout: no checkins from watchdogd in 94 seconds",
+            "watchdog timeout: no checkins from watchdogd in 94 seconds",
+            "macOS could not breathe",
+        ),
+        ("Kernel data abort.", "Kernel data abort.", "`macfleet exec --mac studio-1 -- sudo head"),
+    ],
+)
+def test_a_panic_is_named_by_its_cause_where_the_report_says_it(cause, told, hint):
+    name = "panic-full-2026-11-20-031100.0002.panic"
+
+    finding = restarts([CLEAN, SHUT], [name], causes=f"/Library/Logs/DiagnosticReports/{name}:panic(cpu 4 caller 0x1): {cause}\n")
+
+    assert finding.have == f"1 panic (2026-11-20 03:11:00: {told}) in the last 7 days"
+    assert finding.hint.startswith(hint)
 
 
 # --- SSD

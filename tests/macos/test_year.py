@@ -63,26 +63,48 @@ def test_the_clock_has_its_offset():
     assert isinstance(answer(date.CLOCK, "Fri Nov 20 09:27:03 CET 2026\n"), Unknown)
 
 
-def test_panic_reports_come_in_the_order_of_their_times():
-    said = (
-        "/Library/Logs/DiagnosticReports/panic-full-2026-08-18-092125.0002.panic\n"
-        "/Library/Logs/DiagnosticReports/panic-base-2025-12-01-010203.panic\n"
-    )
+LISTED = (
+    "/Library/Logs/DiagnosticReports/panic-full-2026-08-18-092125.0002.panic\n"
+    "/Library/Logs/DiagnosticReports/panic-base-2025-12-01-010203.panic\n"
+)
+# As public tests and issues quote reports: one line of JSON, in which quotes and line ends are escaped.
+CAUSES = (
+    "/Library/Logs/DiagnosticReports/panic-full-2026-08-18-092125.0002.panic:"
+    r"panic(cpu 9 caller 0xfffffe0030d1f3a4): \"completeMemory() prepare count underflow\" @IOGPUMemory.cpp:550\nDebugger message: panic"
+    "\n"
+)
 
-    assert answer(panics.panics(PATHS), said) == ("panic-base-2025-12-01-010203.panic", "panic-full-2026-08-18-092125.0002.panic")
-    assert panics.time_of("panic-full-2026-08-18-092125.0002.panic") == "2026-08-18 09:21:25"
+
+def test_panic_reports_come_in_the_order_of_their_times_with_their_cause():
+    older, newer = answer(panics.panics(PATHS), LISTED, (1, CAUSES))
+
+    assert (older.name, older.time, older.cause) == ("panic-base-2025-12-01-010203.panic", "2025-12-01 01:02:03", "")
+    assert (newer.time, newer.cause) == ("2026-08-18 09:21:25", "completeMemory() prepare count underflow @IOGPUMemory.cpp:550")
 
 
 @pytest.mark.parametrize(
-    ("said", "known"),
+    ("said", "cause"),
     [
-        ("", True),
-        ((1, "", "find: /Library/Logs/DiagnosticReports: No such file or directory"), True),
-        ((1, "", "find: Permission denied"), False),
+        (
+            "panic(cpu 3): watchdog timeout: no checkins from watchdogd in 94 seconds\\nCompressor",
+            "watchdog timeout: no checkins from watchdogd in 94 seconds",
+        ),
+        ('panic(cpu 2 caller 0x1): Kernel data abort. at pc 0xf","product":"Mac17,5"', "Kernel data abort. at pc 0xf"),
+        ("panic(cpu 0 caller 0x1): ", ""),
     ],
 )
+def test_the_cause_of_a_panic_is_its_first_line(said, cause):
+    assert panics.parse_causes(f"/a/x.panic:{said}\n") == {"x.panic": cause}
+
+
+NO_DIRECTORY = (1, "", "find: /Library/Logs/DiagnosticReports: No such file or directory")
+
+
+@pytest.mark.parametrize(("said", "known"), [("", True), (NO_DIRECTORY, True), ((1, "", "find: Permission denied"), False)])
 def test_no_reports_and_no_permission_are_two_things(said, known):
-    assert answer(panics.panics(PATHS), said) == () if known else isinstance(answer(panics.panics(PATHS), said), Unknown)
+    found = answer(panics.panics(PATHS), said, (1, ""))
+
+    assert found == () if known else isinstance(found, Unknown)
 
 
 def test_thermal_pressure_without_root():
