@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from macfleet.core.errors import MacfleetError, RequestError
+from macfleet.core.errors import Interrupted, MacfleetError, RequestError
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.near import did_you_mean
 from macfleet.core.outcome import Outcome, Report
@@ -45,9 +45,12 @@ def apply(fleet: Fleet, plans: Report[Undo], wishes: Wishes, journal: Journal) -
     def take_back(mac: Mac, line: Any) -> Undone:
         return MacUndo(fleet, mac, line, hold).run(wanted[mac.name], undo_of(mac, hold.facts[mac.name], wishes))
 
-    with holding(fleet, _PURPOSE, macs, reading=_questions, each_for_itself=True) as hold:
-        held = [mac for mac in macs if hold.report[mac.name].ok]
-        report = fleet.each(take_back, macs=held, doing="taking back")
+    try:
+        with holding(fleet, _PURPOSE, macs, reading=_questions, each_for_itself=True) as hold:
+            held = [mac for mac in macs if hold.report[mac.name].ok]
+            report = fleet.each(take_back, macs=held, doing="taking back")
+    except (KeyboardInterrupt, Interrupted) as error:
+        raise _interrupted(journal, list(wanted), error) from None
     done = {outcome.mac: outcome for outcome in report}
     results = Report(tuple(_result(outcome, done, hold) for outcome in plans))
     for outcome in results:
@@ -130,6 +133,17 @@ def _refuse_unknown(leave: Collection[str], read: Mapping[Mac, Facts]) -> None:
     for what in leave:
         if what not in known:
             raise RequestError(f'no Mac has "{what}" in its ledger', hint=did_you_mean(what, sorted(known)) or None)
+
+
+def _interrupted(journal: Journal, macs: list[str], cause: KeyboardInterrupt | Interrupted) -> Interrupted:
+    """How far each Mac came is in its ledger: what was taken back is struck out there."""
+    journal.write(_PURPOSE, macs=macs, changes=[], error="interrupted")
+    truths = cause.truths if isinstance(cause, Interrupted) else ()  # a second time, while the lock was given back
+    return Interrupted(
+        f"{_PURPOSE} was interrupted",
+        truths=["each Mac's ledger says what is left to take back there", *truths],
+        hint="run the same command again: it goes on with what is left",
+    )
 
 
 def _result(planned: Outcome[Undo], done: Mapping[str, Outcome[Undone]], hold: Hold) -> Outcome[Undone]:

@@ -19,6 +19,7 @@ class LedgerMac(MemoryMac):
     trips: list[str] = field(default_factory=list, repr=False)
     lock: bytes | None = None
     ledger: bytes = b""
+    ctrl_c_at: str = ""
     cannot_lock: bool = False
     is_full: bool = False  # nothing can be written down
     heard: list[str] = field(default_factory=list)  # locks, in the order in which they came and went
@@ -47,6 +48,11 @@ class LedgerMac(MemoryMac):
         self.files |= {path: Entry(b"rule", "440", "root", "wheel") for argv in rule.undo for path in argv[-1:]}
         self.files[STATE] = Entry(None, "755", "root", "wheel")
         self.ledger += json.dumps(rule.as_json()).encode() + b"\n"
+
+    def _run(self, command):
+        if self.ctrl_c_at and self.ctrl_c_at in str(command):
+            raise KeyboardInterrupt
+        return super()._run(command)
 
     def entries(self):
         return parse_ledger(self.ledger.decode())

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from macfleet.core.clock import HandClock
-from macfleet.core.errors import RequestError
+from macfleet.core.errors import Interrupted, RequestError
 from macfleet.fleet.fleet import Fleet
 from macfleet.fleet.journal import Journal
 from macfleet.inventory.mac import Inventory
@@ -17,7 +17,7 @@ from tests.serving.ledger_mac import STATE
 from tests.serving.test_provision import ONE, PLAYBOOK, TWO, Lines, pair, run
 
 # What a Mac is, as opposed to what a test writes down about it.
-OF_THE_TEST = {"trips", "log", "heard", "secrets_seen"}
+OF_THE_TEST = {"ctrl_c_at", "trips", "log", "heard", "secrets_seen"}
 
 
 def looks(mac):
@@ -104,6 +104,21 @@ def test_what_cannot_be_taken_back_stays_in_the_ledger_and_keeps_nothing_else(de
     assert desk.journal.entries()[1]["error"].startswith("sysctl iogpu.wired_limit_mb: ")
     assert "sysctl iogpu.wired_limit_mb → 0" in again["studio-1"].done
     assert not any(line.startswith("pmset") for line in again["studio-1"].done)
+    assert looks(desk.one) == desk.before[0]
+
+
+def test_ctrl_c_leaves_a_mac_that_the_same_command_goes_on_with(desk):
+    desk.provision()
+    desk.one.ctrl_c_at = "sysctl iogpu.wired_limit_mb=0"
+
+    with pytest.raises(Interrupted) as raised:
+        desk.take_back()
+    desk.one.ctrl_c_at = ""
+    done = desk.take_back().values()["studio-1"].done
+
+    assert raised.value.truths == ("each Mac's ledger says what is left to take back there",)
+    assert "sysctl iogpu.wired_limit_mb → 0" in done
+    assert "launchd dev.macfleet.agent → absent" not in done
     assert looks(desk.one) == desk.before[0]
 
 
