@@ -13,7 +13,8 @@ from jinja2.environment import TemplateExpression
 from macfleet.core.template import strict_environment
 
 _WHOLE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*", re.DOTALL)
-_ENVIRONMENT = strict_environment()
+# Inside text a boolean is written as YAML and macOS's own tools write it, not as Python does.
+_ENVIRONMENT = strict_environment().overlay(finalize=lambda value: str(value).lower() if isinstance(value, bool) else value)
 _TOO_DEEP = "this nests too deeply"
 # What an expression may end in: an unknown name, or arithmetic with the wrong kind of value ("auto" // 1048576).
 MISTAKES = (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)

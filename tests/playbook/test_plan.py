@@ -169,6 +169,10 @@ def test_true_and_false_are_no_texts_in_a_when():
     assert not fill_tasks(whether("{fast: 'true'}", "not vars.fast"), MAC, {})
 
 
+def test_a_boolean_inside_text_is_written_in_lower_case():
+    assert colour_with("{fast: 'true'}", "fast {{ vars.fast }} {{ settings.power.power_nap }} {{ 1 }}") == "fast true false 1"
+
+
 def whether(variables, when):
     return load_playbook(f"vars: {variables}\ntasks:\n  - {{name: a, when: {when}, paint: {{colour: red}}}}\n", "x.yaml", (Paint(),))
 
