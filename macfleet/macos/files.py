@@ -24,7 +24,10 @@ cat > "$1" || { rm -f "$1"; exit 1; }"""
 # The first line of a script is what an error shows of it.
 _KEEP = """# keep a copy, unless one is kept already
 [ -e "$1" ] || [ -L "$1" ] || exit 0
-[ -e "$2" ] || [ -L "$2" ] || { cp -pR "$1" "$2.new" && mv -f "$2.new" "$2"; }"""
+[ -e "$2" ] || [ -L "$2" ] && exit 0
+cp -pR "$1" "$2.new" && mv -f "$2.new" "$2" && exit 0
+rm -rf "$2.new"
+exit 1"""
 _REMOVE_IF_EMPTY = """# rmdir, when nothing is in it
 [ ! -d "$1" ] || [ -n "$(ls -A "$1")" ] || rmdir "$1\""""
 # Of a longer file nobody reads a difference.

@@ -135,6 +135,17 @@ def test_a_link_is_put_back_as_a_link(tmp_path):
     assert os.readlink(path) == "/nowhere"
 
 
+def test_a_copy_that_could_not_be_kept_whole_is_none_and_an_error(tmp_path):
+    (tmp_path / "before").mkdir()
+    (tmp_path / "large").write_bytes(b"x" * 100_000)
+    keep = files.keep_copy(str(tmp_path / "large"), str(tmp_path / "before/x"))[-1]
+
+    ended = subprocess.run(["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *keep.argv], check=False, capture_output=True)
+
+    assert os.listdir(tmp_path / "before") == []
+    assert ended.returncode == 1
+
+
 def test_where_nothing_is_nothing_is_kept(tmp_path):
     for command in files.keep_copy(str(tmp_path / "motd"), str(tmp_path / "before/x")):
         subprocess.run(command.argv, check=True)
