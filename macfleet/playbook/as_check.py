@@ -51,13 +51,16 @@ class PlaybookCheck:
         return found or [findings.ok(self, f"{mac.name} agrees with {count(len(tasks), 'task')}", wanted)]
 
     def _findings(self, mac: Mac, plan: MacPlan) -> Iterator[Finding]:
-        for task, change in plan.changes:
-            have = f"{mac.name}: {change.what} is {change.before}"
-            yield findings.fail(self, have, change.after, f"{task}: `macfleet run {_typed(self.source)} --mac {mac.name}`")
-        for task, unknown in plan.unknown:
-            yield findings.unknown(self, f"{mac.name}: {unknown.reason}", task)
-        for task, unsupported in plan.unsupported:
-            yield findings.warn(self, f"{mac.name}: {unsupported.reason}", task)
+        for diff in plan.tasks:
+            if diff.is_handler:  # what it would do follows from another finding
+                continue
+            for change in diff.changes:
+                have = f"{mac.name}: {change.what} is {change.before}"
+                yield findings.fail(self, have, change.after, f"{diff.task}: `macfleet run {_typed(self.source)} --mac {mac.name}`")
+            for unknown in diff.unknown:
+                yield findings.unknown(self, f"{mac.name}: {unknown.reason}", diff.task)
+            for unsupported in diff.unsupported:
+                yield findings.warn(self, f"{mac.name}: {unsupported.reason}", diff.task)
 
 
 def _nobody_logs_in(source: object) -> Secret:

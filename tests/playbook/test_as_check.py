@@ -61,3 +61,13 @@ def test_a_mac_that_did_not_answer_is_no_finding_of_the_playbook():
     macs = (MAC, replace(MAC, name="studio-2"))
 
     assert {finding.have.split()[0] for finding in judge(AWAKE, MemoryMac(), macs=macs)} == {"studio-1:"}
+
+
+def test_what_a_handler_would_do_is_no_difference_of_its_own():
+    text = AWAKE.replace("    pmset", "    notify: [Sleep once]\n    pmset") + (
+        "handlers:\n  - name: Sleep once\n    command: {argv: [pmset, sleepnow], unless: [test, -e, /x]}\n"
+    )
+
+    assert [finding.have for finding in judge(text, MemoryMac(pmset={"sleep": "1", "ttyskeepawake": "1"}))] == [
+        "studio-1: pmset sleep is 1"
+    ]
