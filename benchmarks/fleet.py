@@ -1,12 +1,19 @@
-"""What talking to many Macs costs: macfleet's verify and no-change provision against bare paramiko, side by side in one run.
+"""What talking to many Macs costs, each figure beside the one it is measured against in the same run.
 
-    python benchmarks/fleet.py [--macs 4 16] [--rounds 5] [--seconds 120] [--json]
+    python benchmarks/fleet.py [--macs 1 4 16 64] [--only SECTION ...] [--peers 64] [--many 256] [--json]
 
 Every Mac is an OpenSSH server on loopback with its own host key and home. Its macOS programs print what a simulated Mac,
-provisioned a moment before, answered to the very same questions. The floor opens the same connections (TCP_NODELAY, strict
-host keys, a thread for each) and runs the same commands as one plain script: no deadlines, no separate stderr, no exit
-statuses kept, no understanding of what comes back. Both share this machine's cores with all the servers, so that the
-ratio carries over to other machines and the seconds do not.
+provisioned a moment before, answered to the very same questions. All share this machine's cores, so that ratios carry over to
+other machines and seconds do not: on a desk each Mac brings its own.
+
+Sections:
+  no-change  verify and a provision that changes nothing, beside bare paramiko (one plain script, no deadlines, no understanding)
+  peers      some of the same questions, beside Ansible and pyinfra with their best settings; with --peers, at these numbers
+  first      a provision of --changes changes, beside bare paramiko that knows beforehand what is missing; round trips are counted
+  many       verify of --many Macs, one of which takes the connection and never answers
+  distance   a round trip of 50 ms: how many of them each phase pays, with few questions and with many
+  file       5 MB to every Mac, and the peak of the controller's memory
+  start      the first sign of life, beside `python -c "import typer, rich"`
 """
 
 from __future__ import annotations
@@ -15,40 +22,42 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
+import pickle
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import paramiko
 
+from benchmarks.loopback import first, peers
+from benchmarks.loopback.floor import floor, send_file
+from benchmarks.loopback.ground import RUNS, Recording, fleet_of, record, servers_on_loopback, whole_playbook
+from benchmarks.loopback.startup import start_up
+from benchmarks.loopback.wire import silent_port, slow_wire
 from macfleet.core.command import Command
-from macfleet.core.result import Result
 from macfleet.fleet.fleet import Fleet
-from macfleet.inventory.load import load_inventory
 from macfleet.inventory.mac import Inventory
-from macfleet.inventory.settings import Interconnect, Topology
-from macfleet.lab.down import down
-from macfleet.lab.up import up
-from macfleet.playbook.load import Playbook
-from macfleet.serving.materials import Materials, read_materials, read_playbook
-from macfleet.serving.provision import Provisioning
+from macfleet.playbook.tasks import Playbook
+from macfleet.serving.materials import read_materials
 from macfleet.serving.verify import verify
-from tests.fleet.sshd import Sshd, inventory_of
+from tests.fleet.sshd import Sshd
 
-SYSTEM_PATH = "/usr/bin:/bin"
+ROOT = Path(__file__).resolve().parent.parent
+SECTIONS = ("no-change", "first", "many", "distance", "file", "start", "peers")
+ROUND_TRIP_S = 0.05
+FILE_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One kind of run at one number of Macs; seconds are medians over the rounds."""
+    """One kind of run at one number of Macs; seconds are medians over the rounds, taken in turns with the floor's."""
 
     run: str
     macs: int
@@ -63,154 +72,62 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Marginal:
-    """CPU of the controller for each Mac more."""
+class Ratio:
+    """One line of the answer: a figure and what it should be."""
 
-    run: str
-    cpu_per_added_mac_ms: float
-    floor_cpu_per_added_mac_ms: float
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What a provisioned Mac was asked by each kind of run, and answered."""
-
-    root: str
-    emulated: frozenset[str]
-    answers: dict[str, dict[Command, Result]]
-
-    def programs(self) -> dict[str, dict[tuple[str, ...], Result]]:
-        """Program → arguments → answer, of those programs that this machine does not have itself."""
-        found: dict[str, dict[tuple[str, ...], Result]] = {}
-        for answers in self.answers.values():
-            for command, result in answers.items():
-                name = command.argv[0]
-                if name in self.emulated or shutil.which(name, path=SYSTEM_PATH) is None:
-                    found.setdefault(name, {})[command.argv[1:]] = result
-        return found
+    what: str
+    figure: float
+    unit: str
+    wanted: str
+    is_good: bool
+    more: str = ""
 
 
-class Recorder:
-    """An observer that keeps every answer."""
+@dataclass
+class Benchmark:
+    """One run of this program."""
 
-    def __init__(self) -> None:
-        self.answers: dict[Command, Result] = {}
+    options: argparse.Namespace
+    directory: Path
+    base: Inventory
+    recording: Recording
+    playbook: Playbook
+    servers: list[Sshd]
+    deadline: float
+    figures: list[Figures] = field(default_factory=list)
+    ratios: list[Ratio] = field(default_factory=list)
 
-    def started(self, mac: str, doing: str) -> None: ...
-    def finished(self, mac: str, outcome: object) -> None: ...
-    def result(self, mac: str, result: Result) -> None:
-        self.answers[result.command] = result
+    @property
+    def key(self) -> paramiko.PKey:
+        return paramiko.PKey.from_path(self.servers[0].user_key)
 
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        return fleet_of(self.servers[:1], self.base, self.recording).macs[0].paths.search_path
 
-def record(directory: Path, playbook: Playbook) -> tuple[Inventory, Recording]:
-    """What one simulated Mac answers that agrees with the playbook. It is gone at the end; its files stay, for `cat` and `ls`."""
-    lab = up(directory, macs=1)
-    try:
-        inventory = without_cables(load_inventory(lab.inventory))
-        materials = read_materials(inventory)
-        with Fleet(inventory, inventory.macs) as fleet:
-            provisioning = Provisioning(fleet, playbook, materials)
-            results = provisioning.apply(provisioning.plan())
-            for outcome in results:
-                if outcome.error or outcome.value.error:
-                    raise outcome.error or outcome.value.error
-        answers = {name: recorded(inventory, run, materials, playbook) for name, run in RUNS.items()}
-    finally:
-        down(directory)
-    programs = frozenset(path.name for path in (directory / "macs" / inventory.macs[0].name / "bin").iterdir())
-    return inventory, Recording(inventory.macs[0].root, programs, answers)
+    def say(self, ratio: Ratio) -> None:
+        self.ratios.append(ratio)
+        if not self.options.json:
+            verdict = "yes" if ratio.is_good else "NO"
+            print(f"{ratio.what:58} {ratio.figure:9.2f} {ratio.unit:10} {ratio.wanted:8} {verdict:3}  {ratio.more}", flush=True)
 
+    def at_most(self, what: str, figure: float, limit: float, unit: str, more: str = "") -> None:
+        self.say(Ratio(what, round(figure, 3), unit, f"<= {limit:g}", figure <= limit, more))
 
-def without_cables(inventory: Inventory) -> Inventory:
-    """One Mac's answers are every Mac's here, and cables have two different ends."""
-    macs = tuple(
-        replace(mac, settings=mac.settings.model_copy(update={"interconnect": Interconnect(topology=Topology.NONE)}))
-        for mac in inventory.macs
-    )
-    return replace(inventory, macs=macs)
+    def at_least(self, what: str, figure: float, limit: float, unit: str, more: str = "") -> None:
+        self.say(Ratio(what, round(figure, 3), unit, f">= {limit:g}", figure >= limit, more))
 
-
-def recorded(inventory: Inventory, run: Run, materials: Materials, playbook: Playbook) -> dict[Command, Result]:
-    recorder = Recorder()
-    with Fleet(inventory, inventory.macs, observer=recorder) as fleet:
-        run(fleet, materials, playbook)
-    return recorder.answers
-
-
-Run = Callable[[Fleet, Materials, Playbook], None]
-
-
-def run_verify(fleet: Fleet, materials: Materials, playbook: Playbook) -> None:
-    verification = verify(fleet)
-    assert not any(mac.outcome == "unreachable" for mac in verification.macs), verification.as_json()
-
-
-def run_provision(fleet: Fleet, materials: Materials, playbook: Playbook) -> None:
-    plans = Provisioning(fleet, playbook, materials).plan()
-    assert plans.ok, plans.errors()
-    assert all(plan.is_as_wanted for plan in plans.values().values()), plans
-
-
-RUNS: dict[str, Run] = {"verify": run_verify, "provision, no change": run_provision}
-
-
-def install(server: Sshd, programs: dict[str, dict[tuple[str, ...], Result]]) -> None:
-    """Each macOS program as a script that knows its recorded answers; `sudo` just runs what it is given."""
-    for name, answers in programs.items():
-        cases = [
-            f"{quoted(' '.join(arguments))}) {says(result.stdout, 1)}{says(result.stderr, 2)}exit {result.exit_status} ;;"
-            for arguments, result in answers.items()
-        ]
-        server.program(name, "\n".join(['case "$*" in', *cases, "esac", f'echo "{name}: not recorded: $*" >&2', "exit 70"]))
-    server.program("sudo", 'shift; exec "$@"')
-
-
-def says(text: str, descriptor: int) -> str:
-    return f"printf %s {quoted(text)} >&{descriptor}; " if text else ""
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\"'\"'") + "'"
-
-
-def floor(inventory: Inventory, servers: Sequence[Sshd], commands: Sequence[Command], key: paramiko.PKey) -> None:
-    """The same commands by nothing but paramiko."""
-    script = "\n".join(f"{command.shell()} </dev/null 2>&1; echo '== '$?" for command in commands)
-    extension = ":".join(inventory.macs[0].paths.search_path)
-    exec_request = "exec /bin/sh -c " + quoted(f'PATH="$PATH:{extension}"; export PATH; {script}')
-    failures: list[BaseException] = []
-
-    def one(server: Sshd) -> None:
-        try:
-            floor_of_one(server, exec_request, len(commands), key)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=one, args=(server,)) for server in servers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-
-
-def floor_of_one(server: Sshd, exec_request: str, count: int, key: paramiko.PKey) -> None:
-    client = paramiko.SSHClient()
-    client.load_host_keys(str(server.directory / "own_known_hosts"))
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-
-    def transport(sock: object, **options: object) -> paramiko.Transport:
-        sock.setsockopt(6, 1, 1)  # TCP_NODELAY
-        return paramiko.Transport(sock, **options)
-
-    mac = server.mac
-    client.connect(mac.address, mac.port, mac.user, pkey=key, allow_agent=False, look_for_keys=False, transport_factory=transport)
-    _, stdout, _ = client.exec_command(exec_request)
-    answered = stdout.read().count(b"== ")
-    client.get_transport().sock.shutdown(2)  # or its thread ends up to 100 ms later
-    client.close()
-    assert answered >= count, f"the floor got {answered} of {count} answers"
+    def in_turns(self, ours: Callable[[], None], theirs: Callable[[], None]) -> tuple[float, float, float, float]:
+        """Median wall and CPU seconds of ours, then of theirs, after a first time of each that is not counted."""
+        measured: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+        ours(), theirs()
+        for _ in range(self.options.rounds):
+            for times, work in zip(measured, (ours, theirs), strict=True):
+                times.append(measure(work))
+            if time.monotonic() > self.deadline:
+                break
+        (wall, cpu), (their_wall, their_cpu) = ([statistics.median(column) for column in zip(*times, strict=True)] for times in measured)
+        return wall, cpu, their_wall, their_cpu
 
 
 def measure(work: Callable[[], None]) -> tuple[float, float]:
@@ -220,36 +137,41 @@ def measure(work: Callable[[], None]) -> tuple[float, float]:
     return time.monotonic() - wall, time.process_time() - cpu
 
 
-def compare(
-    name: str, servers: Sequence[Sshd], base: Inventory, recording: Recording, playbook: Playbook, rounds: int, deadline: float
-) -> Figures:
-    inventory = fleet_of(servers, base, recording)
-    materials = read_materials(inventory)
-    key = paramiko.PKey.from_path(servers[0].user_key)
-    commands = list(recording.answers[name])
-    product: list[tuple[float, float]] = []
-    bare: list[tuple[float, float]] = []
-    channels: list[int] = []
+def no_change(bench: Benchmark) -> None:
+    """verify and a provision without a change, at every number of Macs."""
+    if not bench.options.json:
+        print(f"{'run':22} Macs commands     wall    floor  ratio      CPU    floor channels lines")
+    for count in bench.options.macs:
+        for name in RUNS:
+            each = compare(bench, name, bench.servers[:count])
+            bench.figures.append(each)
+            if not bench.options.json:
+                print(
+                    f"{each.run:22} {each.macs:4} {each.commands:8} {each.wall_s:6.3f} s {each.floor_wall_s:6.3f} s {each.wall_ratio:6.2f} "
+                    f"{each.cpu_s:6.3f} s {each.floor_cpu_s:6.3f} s {each.channels_per_mac:8.2f} {each.connections_per_mac:5.2f}",
+                    flush=True,
+                )
+    for name in RUNS:
+        few, *_, many = sorted((each for each in bench.figures if each.run == name), key=lambda each: each.macs)
+        bench.at_most(f"{name}: connections per Mac", many.connections_per_mac, 1, "")
+        bench.at_most(f"{name}: channels per Mac", many.channels_per_mac, 2, "")
+        bench.at_most(f"{name}: wall at {many.macs} Macs", many.wall_ratio, 1.5, "x floor")
+        added = (many.cpu_s - few.cpu_s) / (many.macs - few.macs) * 1000
+        their_added = (many.floor_cpu_s - few.floor_cpu_s) / (many.macs - few.macs) * 1000
+        bench.at_most(f"{name}: controller CPU per added Mac", added, 15, "ms", f"the floor {their_added:.1f} ms")
 
-    def run() -> None:
+
+def compare(bench: Benchmark, name: str, servers: Sequence[Sshd]) -> Figures:
+    inventory = fleet_of(servers, bench.base, bench.recording)
+    materials, commands, channels = read_materials(inventory), bench.recording.commands(name), list[int]()
+
+    def ours() -> None:
         with Fleet(inventory, inventory.macs) as fleet:
-            RUNS[name](fleet, materials, playbook)
+            RUNS[name](fleet, materials, bench.playbook)
             channels.append(sum(fleet.connection(mac).channels_opened for mac in inventory.macs))
 
-    connections = sum(server.connections() for server in servers)
-    run()  # warm: imports, caches, the servers' pages
-    wait_for_logs = time.monotonic() + 5
-    while sum(server.connections() for server in servers) - connections < len(servers) and time.monotonic() < wait_for_logs:
-        time.sleep(0.05)
-    connections = sum(server.connections() for server in servers) - connections
-    floor(inventory, servers, commands, key)
-    for _ in range(rounds):
-        product.append(measure(run))
-        bare.append(measure(lambda: floor(inventory, servers, commands, key)))
-        if time.monotonic() > deadline:
-            break
-    wall, cpu = (statistics.median(column) for column in zip(*product, strict=True))
-    floor_wall, floor_cpu = (statistics.median(column) for column in zip(*bare, strict=True))
+    connections = connections_of(servers, ours)
+    wall, cpu, floor_wall, floor_cpu = bench.in_turns(ours, lambda: floor(servers, lambda server: [commands], bench.search_path, bench.key))
     return Figures(
         run=name,
         macs=len(servers),
@@ -264,91 +186,248 @@ def compare(
     )
 
 
-def fleet_of(servers: Sequence[Sshd], base: Inventory, recording: Recording) -> Inventory:
-    """The recorded Mac, as many times as there are servers."""
-    inventory = inventory_of(*servers)
-    like = base.macs[0]
-    macs = tuple(
-        replace(like, name=mac.name, address=mac.address, port=mac.port, user=mac.user, root=recording.root) for mac in inventory.macs
-    )
-    return replace(base, path=inventory.path, macs=macs, ssh=inventory.ssh, services=())
-
-
-@contextlib.contextmanager
-def servers_on_loopback(directory: Path, count: int, recording: Recording) -> Iterator[list[Sshd]]:
-    servers: list[Sshd] = []
-    programs = recording.programs()
-    try:
-        for number in range(1, count + 1):
-            key = servers[0].user_key if servers else None
-            server = Sshd(directory / f"mac-{number:02}", name=f"mac-{number:02}", user_key=key)
-            servers.append(server)
-            server.start()
-            install(server, programs)
-            (server.directory / "own_known_hosts").write_text(server.known_hosts.read_text())
-        yield servers
-    finally:
-        for server in servers:
-            server.stop()
-
-
-def marginals(figures: Sequence[Figures]) -> list[Marginal]:
-    found = []
-    for name in RUNS:
-        few, *_, many = sorted((each for each in figures if each.run == name), key=lambda each: each.macs)
-        more = many.macs - few.macs
-        found.append(
-            Marginal(name, round((many.cpu_s - few.cpu_s) / more * 1000, 2), round((many.floor_cpu_s - few.floor_cpu_s) / more * 1000, 2))
-        )
+def connections_of(servers: Sequence[Sshd], work: Callable[[], None]) -> int:
+    """How many connections this work opens, by the servers' own logs, which come a moment late."""
+    before = sum(server.connections() for server in servers)
+    work()
+    end = time.monotonic() + 5
+    while (found := sum(server.connections() for server in servers) - before) < len(servers) and time.monotonic() < end:
+        time.sleep(0.05)
     return found
 
 
-def show(figures: Sequence[Figures], added: Sequence[Marginal]) -> None:
-    head = (
-        f"{'run':22} {'Macs':>4} {'commands':>8} {'wall':>8} {'floor':>8} {'ratio':>6} {'CPU':>8} {'floor':>8} {'channels':>8} {'lines':>5}"
+def beside_peers(bench: Benchmark) -> None:
+    """The first questions of a provision, asked of every Mac by everybody."""
+    if not bench.options.peers:
+        return
+    bin_dir = peers.install_peers(bench.options.peers_in)
+    commands = bench.recording.commands("provision, no change")[: bench.options.peer_questions]
+    for count in bench.options.peers:
+        servers = bench.servers[:count]
+        inventory = fleet_of(servers, bench.base, bench.recording)
+        wall, cpu = asked(inventory, commands)
+        for name in peers.NAMES:
+            cost = peers.ask_by(name, bin_dir, servers, commands, bench.search_path)
+            what = f"{name}: wall for {len(commands)} questions, {count} Macs"
+            more = f"{cost.wall_s:.1f} s and {cost.cpu_s:.1f} s of CPU; macfleet {wall:.2f} s and {cpu:.2f} s"
+            if name == "ansible" and count >= 64:
+                bench.at_least(what, cost.wall_s / wall, 40, "x macfleet", more)
+            else:
+                bench.say(Ratio(what, round(cost.wall_s / wall, 1), "x macfleet", "", True, more))
+    bench.say(Ratio(f"peers: {peers.versions(bin_dir)}", 0, "", "", True))
+
+
+def asked(inventory: Inventory, commands: Sequence[Command]) -> tuple[float, float]:
+    """Wall and CPU seconds of the best of five: what a busy machine adds, it adds by chance."""
+    return min(measure(lambda: ask(inventory, commands)) for _ in range(5))
+
+
+def ask(inventory: Inventory, commands: Sequence[Command]) -> None:
+    with Fleet(inventory, inventory.macs) as fleet:
+        report = fleet.each(lambda mac, line: line.read(commands))
+    assert report.ok, report.errors()
+
+
+def first_provision(bench: Benchmark) -> None:
+    """From nothing to everything as wanted."""
+    changes, count = bench.options.changes, min(max(bench.options.macs), 16)
+    with servers_on_loopback(bench.directory / "first", count) as servers:
+        first.as_shipped(servers)
+        inventory, playbook = first.fleet_as_shipped(servers, bench.base), first.playbook_of(changes)
+        materials = read_materials(inventory)
+        phases = first.floor_phases(inventory, playbook, materials)
+        trips: list[float] = []
+
+        def ours() -> None:
+            first.forget(servers)
+            trips.append(first.provision_first(inventory, playbook, materials, changes))
+
+        def theirs() -> None:
+            first.forget(servers)
+            floor(
+                servers,
+                lambda server: phases[server.name],
+                inventory.macs[0].paths.search_path,
+                paramiko.PKey.from_path(servers[0].user_key),
+            )
+
+        wall, cpu, floor_wall, floor_cpu = bench.in_turns(ours, theirs)
+    bench.at_most(f"first provision, {changes} changes: round trips per Mac", max(trips), 2 + changes, "")
+    more = f"{wall:.2f} s, the floor {floor_wall:.2f} s; CPU {cpu:.2f} s, the floor {floor_cpu:.2f} s"
+    bench.at_most(f"first provision, {changes} changes, {count} Macs: wall", wall / floor_wall, 2, "x floor", more)
+
+
+def many_macs(bench: Benchmark) -> None:
+    """Four times as many Macs, one of them silent."""
+    many = bench.options.many
+    few = many // 4
+    with servers_on_loopback(bench.directory / "many", many - 1, bench.recording) as servers, silent_port() as silent:
+        wall, cpu = measure(lambda: verify_all(fleet_of(servers[:few], bench.base, bench.recording)))
+        inventory = fleet_of(servers, bench.base, bench.recording)
+        deadline_s = 10.0
+        all_wall, all_cpu = measure(lambda: verify_all(inventory))
+        mute = replace(inventory.macs[0], name="mute", port=silent.getsockname()[1])
+        host, line = f"[127.0.0.1]:{mute.port}", servers[0].known_hosts.read_text().split(None, 1)[1].splitlines()[0]
+        with inventory.ssh.known_hosts.open("a") as file:
+            file.write(f"{host} {line}\n")
+        whole = replace(inventory, macs=(*inventory.macs, mute), ssh=replace(inventory.ssh, connect_timeout_s=deadline_s))
+        with_mute_wall, _ = measure(lambda: verify_all(whole, unreachable=("mute",)))
+        files = open_files(inventory)
+    bench.at_most(
+        f"verify of {many - 1} Macs: wall per Mac",
+        all_wall / (many - 1) / (wall / few),
+        1.3,
+        f"x at {few}",
+        f"{all_wall:.1f} s, {wall:.1f} s",
     )
-    print(head)
-    for each in figures:
-        print(
-            f"{each.run:22} {each.macs:4} {each.commands:8} {each.wall_s:6.3f} s {each.floor_wall_s:6.3f} s {each.wall_ratio:6.2f} "
-            f"{each.cpu_s:6.3f} s {each.floor_cpu_s:6.3f} s {each.channels_per_mac:8.2f} {each.connections_per_mac:5.2f}"
-        )
-    for each in added:
-        print(f"{each.run}: {each.cpu_per_added_mac_ms} ms of CPU for each Mac more; the floor {each.floor_cpu_per_added_mac_ms} ms")
+    bench.at_most(
+        f"verify of {many - 1} Macs: CPU per Mac", all_cpu / (many - 1) / (cpu / few), 1.3, f"x at {few}", f"{all_cpu:.2f} s, {cpu:.2f} s"
+    )
+    longest = max(deadline_s, all_wall)
+    bench.at_most(
+        f"verify of {many} Macs, one silent: wall beyond its deadline",
+        with_mute_wall - longest,
+        2,
+        "s",
+        f"{with_mute_wall:.1f} s in all; {many - 1} reported in full",
+    )
+    bench.at_most(f"verify of {many - 1} Macs: open files of the controller per Mac", files, 3, "")
+
+
+def verify_all(inventory: Inventory, unreachable: tuple[str, ...] = ()) -> None:
+    with Fleet(inventory, inventory.macs) as fleet:
+        verification = verify(fleet)
+    assert tuple(mac.mac for mac in verification.macs if mac.outcome == "unreachable") == unreachable, verification.as_json()["summary"]
+    assert all(len(mac.findings) > 5 for mac in verification.macs if mac.mac not in unreachable)
+
+
+def open_files(inventory: Inventory) -> float:
+    """How many files this process holds for each Mac, at most, while it is read."""
+    before, most = len(os.listdir("/dev/fd")), [0]
+
+    class Watcher:
+        def started(self, mac: str, doing: str) -> None: ...
+        def result(self, mac: str, result: object) -> None: ...
+        def finished(self, mac: str, outcome: object) -> None:
+            most[0] = max(most[0], len(os.listdir("/dev/fd")))
+
+    with Fleet(inventory, inventory.macs, observer=Watcher()) as fleet:
+        verify(fleet)
+    return (most[0] - before) / len(inventory.macs)
+
+
+def at_a_distance(bench: Benchmark) -> None:
+    """Round trips that a phase pays: the same for few questions and for many."""
+    commands = bench.recording.commands("provision, no change")
+    few = commands[:5]
+    server = bench.servers[0]
+    near = fleet_of([server], bench.base, bench.recording)
+    with slow_wire(server.port, ROUND_TRIP_S) as port:
+        line = server.known_hosts.read_text().split(None, 1)[1].splitlines()[0]
+        known = bench.directory / "known_far"
+        known.write_text(f"[127.0.0.1]:{port} {line}\n")
+        far = replace(near, macs=(replace(near.macs[0], port=port),), ssh=replace(near.ssh, known_hosts=known))
+        trips = {}
+        for name, questions in (("few", few), ("many", commands)):
+            trips[name] = (asked(far, questions)[0] - asked(near, questions)[0]) / ROUND_TRIP_S
+    more = f"{len(few)} questions {trips['few']:.1f}, {len(commands)} questions {trips['many']:.1f} round trips, connecting included"
+    bench.at_most("50 ms away: round trips more for many questions", trips["many"] - trips["few"], 1, "", more)
+
+
+def big_file(bench: Benchmark) -> None:
+    """The same five megabytes for everybody."""
+    servers = bench.servers[: max(bench.options.macs)]
+    inventory = fleet_of(servers, bench.base, bench.recording)
+    inventory = replace(
+        inventory, macs=tuple(replace(mac, root=str(server.root)) for mac, server in zip(inventory.macs, servers, strict=True))
+    )
+    source = bench.directory / "five-megabytes"
+    source.write_bytes(os.urandom(FILE_BYTES))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.loopback.courier"],
+        input=pickle.dumps((inventory, str(source), "file")),
+        capture_output=True,
+        cwd=ROOT,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    floor_wall, floor_cpu = measure(lambda: send_file(servers, source.read_bytes(), "floor", bench.key))
+    assert all((server.root / "file").read_bytes() == source.read_bytes() for server in servers)
+    peak, before = said["peak_bytes"] / 1e6, said["peak_before_bytes"] / 1e6
+    bench.at_most(f"5 MB to {len(servers)} Macs: peak memory", peak, 200, "MB", f"{before:.0f} MB before the first Mac was called")
+    more = f"{said['wall_s']:.2f} s, the floor {floor_wall:.2f} s; CPU {said['cpu_s']:.2f} s, the floor {floor_cpu:.2f} s"
+    bench.at_most(f"5 MB to {len(servers)} Macs, checked by SHA-256: wall", said["wall_s"] / floor_wall, 2, "x floor", more)
+
+
+def starting(bench: Benchmark) -> None:
+    """The first sign of life."""
+    times = start_up(bench.directory, max(9, bench.options.rounds))
+    bare = times.pop("bare")
+    for name, seconds in times.items():
+        more = f"{seconds * 1000:.0f} ms, bare {bare * 1000:.0f} ms"
+        if name == "verify, first call":
+            bench.say(Ratio(f"start-up: {name}", round(seconds / bare, 2), "x bare", "", True, more))
+        else:
+            bench.at_most(f"start-up: {name}", seconds / bare, 1.5, "x bare", more)
+
+
+WORK: dict[str, Callable[[Benchmark], None]] = {
+    "no-change": no_change,
+    "first": first_provision,
+    "many": many_macs,
+    "distance": at_a_distance,
+    "file": big_file,
+    "start": starting,
+    "peers": beside_peers,
+}
+
+
+@contextlib.contextmanager
+def benchmark(options: argparse.Namespace) -> Iterator[Benchmark]:
+    with tempfile.TemporaryDirectory(prefix="macfleet-bench-") as name:
+        directory, playbook = Path(name), whole_playbook()
+        base, recording = record(directory / "lab", playbook)
+        with servers_on_loopback(directory, max((*options.macs, *options.peers)), recording) as servers:
+            yield Benchmark(options, directory, base, recording, playbook, servers, time.monotonic() + options.seconds)
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--macs", type=int, nargs="+", default=[1, 4, 16, 64], help="numbers of Macs, the smallest first")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--rounds", type=int, default=5, help="at most so many runs of each kind")
+    parser.add_argument("--seconds", type=float, default=240.0, help="start no further round after this time")
+    parser.add_argument("--changes", type=int, default=8, help="how many a first provision makes")
+    parser.add_argument("--many", type=int, default=256, help="how many are many")
+    parser.add_argument(
+        "--peers", type=int, nargs="*", default=[], metavar="MACS", help="ask beside Ansible and pyinfra too; takes minutes"
+    )
+    parser.add_argument("--peer-questions", type=int, default=10, help="how many questions everybody asks there")
+    parser.add_argument(
+        "--peers-in", type=Path, default=Path("~/.cache/macfleet-bench-peers").expanduser(), help="where they are installed"
+    )
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    options.macs.sort()
+    if len(options.macs) < 2 or options.macs[0] < 1 or options.macs[0] == options.macs[-1]:
+        parser.error("--macs wants two different numbers or more")
+    return options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--macs", type=int, nargs=2, default=(4, 16), metavar=("FEW", "MANY"))
-    parser.add_argument("--rounds", type=int, default=5, help="at most so many runs of each kind")
-    parser.add_argument("--seconds", type=float, default=120.0, help="start no further round after this time")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    few, many = options.macs
-    if not 0 < few < many:
-        parser.error("--macs wants two numbers, the smaller one first")
-    deadline = time.monotonic() + options.seconds
-    whole = read_playbook()
-    # The runtime is gigabytes from a package index; its facts are a handful of reads like the others.
-    playbook = Playbook(whole.name, tuple(task for task in whole.tasks if "runtime" not in task.tags))
-    figures: list[Figures] = []
-    with tempfile.TemporaryDirectory(prefix="macfleet-bench-") as name:
-        directory = Path(name)
-        base, recording = record(directory / "lab", playbook)
-        with servers_on_loopback(directory, many, recording) as servers:
-            for count in (few, many):
-                figures += [compare(run, servers[:count], base, recording, playbook, options.rounds, deadline) for run in RUNS]
-    added = marginals(figures)
-    if options.json:
-        document = {
-            "schema": 1,
-            "cores": os.cpu_count(),
-            "runs": [asdict(each) for each in figures],
-            "added_mac": [asdict(each) for each in added],
-        }
-        print(json.dumps(document, indent=2))
-    else:
-        show(figures, added)
+    options = read_options()
+    with benchmark(options) as bench:
+        for section in SECTIONS:
+            if section in options.only:
+                WORK[section](bench)
+        if options.json:
+            document = {
+                "schema": 2,
+                "cores": os.cpu_count(),
+                "runs": [asdict(each) for each in bench.figures],
+                "ratios": [asdict(each) for each in bench.ratios],
+            }
+            print(json.dumps(document, indent=2))
 
 
 if __name__ == "__main__":
