@@ -18,8 +18,9 @@ def _understand(results: Sequence[Result]) -> bool | Unknown:
 
 
 def how_to_allow(user: str | None) -> str:
-    """The line to type on the Mac, once. In double quotes: without a name it is whoever types it."""
-    return f'on the Mac, once: echo "{user or "$USER"} ALL=(ALL) NOPASSWD: ALL" | sudo tee /etc/sudoers.d/macfleet'
+    """What to do, once. In double quotes: without a name it is whoever types it."""
+    by_hand = f'on the Mac: echo "{user or "$USER"} ALL=(ALL) NOPASSWD: ALL" | sudo tee /etc/sudoers.d/macfleet'
+    return f"`macfleet enroll` writes a checked rule, with the account's password; or by hand {by_hand}"
 
 
 # `sh`, because a rule that names programs names `true` sooner than a shell, and everything that macfleet writes is written by one.
@@ -28,10 +29,15 @@ PASSWORDLESS: Fact[bool] = Fact("sudo", (command("sudo", "-n", "sh", "-c", ":", 
 PASSWORDLESS_FOR_SOME: Fact[bool] = Fact("sudo-for-some", (command("sudo", "-n", "true", timeout_s=10),), _understand)
 
 
+def check_password(password: Secret) -> Command:
+    """Exit status 0: sudo takes this password. It is tried once: what else stood on stdin would be tried as well."""
+    return Command((*_ASKING, "true"), stdin=Secret(f"{password.reveal()}\n"), timeout_s=30)
+
+
 def by_password(wanted: Command, password: Secret) -> Command:
     """The same as root, for a sudo that asks: the password goes ahead on stdin, where sudo reads it and not one byte more.
 
-    Only where sudo does ask, see PASSWORDLESS: else the command would find the password in its own stdin.
+    Where a rule lets this command pass, sudo leaves the password on stdin: it is thrown away there, up to the mark.
     """
     match wanted.stdin:
         case Secret() as secret:
@@ -40,6 +46,15 @@ def by_password(wanted: Command, password: Secret) -> Command:
             text = data.decode()
         case None:
             text = ""
-    # -k: a login of a minute ago does not count, or it would not ask. -p '': no prompt among the command's own words.
-    words = ("sudo", "-S", "-k", "-p", "", *wanted.argv)
-    return Command(words, stdin=Secret(f"{password.reveal()}\n{text}"), timeout_s=wanted.timeout_s)
+    words = (*_ASKING, "sh", "-c", _BEHIND_THE_MARK, _MARK, *wanted.argv)
+    return Command(words, stdin=Secret(f"{password.reveal()}\n{_MARK}\n{text}"), timeout_s=wanted.timeout_s)
+
+
+# -k: a login of a minute ago does not count. -p '': no prompt among the command's own words.
+_ASKING = ("sudo", "-S", "-k", "-p", "")
+_MARK = "-- macfleet: what follows is the command's own input"
+_BEHIND_THE_MARK = """# the command, with its own input
+while IFS= read -r line; do
+	if [ "$line" = "$0" ]; then exec "$@"; fi
+done
+exit 1"""

@@ -182,8 +182,10 @@ def _key(mac: Mac, facts: Facts, user: str, key: PublicKey) -> Sequence[Change]:
 def _apply(mac: Mac, line: Connection, wanted: EnrolPlan, password: Secret | None, now: str) -> EnrolPlan:
     """Over one channel, and stopped at the first failure: the ledger, the rule, the key."""
     entries = [entry for change in wanted.changes if (entry := ledger.entry_of(change, ENROLL, now)) is not None]
-    commands = [ledger.record(mac.paths, entries), *(each for change in wanted.changes for each in change.commands)]
-    results = line.apply([_as_root(each, wanted, password) for each in commands])
+    changes = [ledger.record(mac.paths, entries), *(each for change in wanted.changes for each in change.commands)]
+    check = sudo.check_password(password) if wanted.asks and password is not None else command("true")
+    commands = [check, *(_as_root(each, wanted, password) for each in changes)]
+    results = line.apply(commands)
     if len(results) < len(commands) or not results[-1].ok:
         raise _failed(mac, wanted, results)
     return wanted
@@ -203,7 +205,7 @@ def _failed(mac: Mac, wanted: EnrolPlan, results: Sequence[Result]) -> MacfleetE
         return CommandFailed(
             f"sudo does not take this password from {wanted.user}", mac=mac.name, truths=["nothing was changed there"], hint=hint
         )
-    made = wanted.changes[: max(0, len(results) - 2)]  # the ledger comes first, and the last one failed
+    made = wanted.changes[: max(0, len(results) - 3)]  # the check and the ledger come first, and the last one failed
     truths = _lines(made) or ["nothing was changed there"]
     return CommandFailed(f"{mac.name} could not be enrolled: {said}", mac=mac.name, truths=truths, hint=_hint(last))
 

@@ -136,12 +136,34 @@ def test_a_bad_rule_never_gets_there_and_leaves_nothing(install):
     assert list(rules.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("stdin", "sent"), [(None, "pass word\n"), (b"text\n", "pass word\ntext\n"), (Secret("hidden"), "pass word\nhidden")]
-)
-def test_root_by_password_reads_it_ahead_of_the_commands_own_input(stdin, sent):
-    made = sudo.by_password(command("tee", "/etc/x", stdin=stdin, sudo=True, timeout_s=7), Secret("pass word"))
+@pytest.fixture
+def as_root(tmp_path):
+    """Runs a command whose sudo asks, or does not: a stand-in that reads the password or leaves it."""
 
-    assert made.shell() == "sudo -S -k -p '' tee /etc/x"
-    assert (made.stdin, made.sudo, made.timeout_s) == (Secret(sent), False, 7)
+    def run(made, *, asks):
+        script = 'IFS= read -r password; [ "$password" = "pass word" ] || exit 1' if asks else ":"
+        (tmp_path / "sudo").write_text(f'#!/bin/sh\n{script}\nshift 4\nexec "$@"\n')
+        (tmp_path / "sudo").chmod(0o755)
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        return subprocess.run(made.argv, input=made.stdin.reveal().encode(), capture_output=True, env=environment, timeout=20)
+
+    return run
+
+
+@pytest.mark.parametrize("asks", [True, False])
+@pytest.mark.parametrize(("stdin", "read"), [(None, b""), (b"one\ntwo", b"one\ntwo"), (Secret("hidden\n"), b"hidden\n")])
+def test_root_by_password_leaves_the_command_its_own_input_and_not_the_password(as_root, stdin, read, asks):
+    made = sudo.by_password(command("cat", stdin=stdin, sudo=True, timeout_s=7), Secret("pass word"))
+
+    ended = as_root(made, asks=asks)
+
+    assert (ended.returncode, ended.stdout) == (0, read)
+    assert (made.sudo, made.timeout_s) == (False, 7)
     assert "pass word" not in repr(made)
+    assert "pass word" not in made.shell()
+
+
+def test_a_password_is_tried_once(as_root):
+    assert as_root(sudo.check_password(Secret("pass word")), asks=True).returncode == 0
+    assert as_root(sudo.check_password(Secret("another")), asks=True).returncode == 1
+    assert sudo.check_password(Secret("another")).stdin == Secret("another\n")

@@ -84,7 +84,7 @@ def test_the_password_is_in_no_argument_and_only_sudo_reads_it(mac):
 
     assert not any(PASSWORD.reveal() in line for line in mac.log)
     assert all(said.startswith("rehearsal\n") for said in mac.said)
-    assert len(mac.said) == 2  # the ledger, the rule
+    assert len(mac.said) == 3  # the check, the ledger, the rule
 
 
 def test_a_second_enrolment_has_nothing_to_do(mac):
