@@ -35,7 +35,7 @@ class MacProvision:
         return {
             "mac": self.mac,
             "outcome": self.outcome,
-            "changes": [{"task": task, **change.as_json()} for task, change in self.changes],
+            "changes": [{"task": task, **change.as_json(), "detail": change.detail} for task, change in self.changes],
             "unsupported": [{"task": task, "reason": reason} for task, reason in self.notes],
             "unknown": [{"task": task, "reason": reason} for task, reason in self.unknown],
             "error": None if self.error is None else _error_json(self.error),

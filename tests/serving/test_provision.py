@@ -91,6 +91,15 @@ def test_a_plan_reads_and_writes_nothing():
     assert "sysctl iogpu.wired_limit_mb 0 → 57344" in changes(report, "studio-1")
 
 
+def test_a_plan_tells_the_lines_of_a_file_that_would_change():
+    one, two = pair()
+
+    report = planned(provisioning(Lines(studio_1=one, studio_2=two), playbook=PLAYBOOK.tagged(["logs"])).plan()).as_json()
+
+    (conf,) = [change for change in report["macs"][0]["changes"] if change["what"] == "file /etc/newsyslog.d/macfleet.conf"]
+    assert conf["detail"].startswith("--- /dev/null\n+++ /etc/newsyslog.d/macfleet.conf\n@@")
+
+
 def test_both_ends_of_a_cable_get_their_addresses():
     one, two = pair()
 
