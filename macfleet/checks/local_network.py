@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_network
+from contextlib import suppress
+from ipaddress import IPv4Network
 from typing import Any
 
 from macfleet.checks import findings
@@ -41,12 +42,12 @@ class LocalNetwork:
 
 
 def _holds(exemptions: Sequence[str], mac: Mac) -> bool:
-    """Whether the network of the cables is among the exempt ones: that is where the stages of a service talk."""
+    """Whether what a worker talks to is exempt: the network of the cables, and the one in which the Mac itself is called."""
+    wanted = [mac.settings.interconnect.network]
+    with suppress(ValueError):  # a name says nothing of a network
+        wanted.append(IPv4Network(mac.address))
+    exempt = []
     for text in exemptions:
-        try:
-            network = ip_network(text, strict=False)
-        except ValueError:
-            continue
-        if network.version == 4 and mac.settings.interconnect.network.subnet_of(network):
-            return True
-    return False
+        with suppress(ValueError):
+            exempt.append(IPv4Network(text, strict=False))
+    return all(any(each.subnet_of(network) for network in exempt) for each in wanted)

@@ -30,6 +30,12 @@ def hardware_names() -> list[str]:
     return list(names())
 
 
+def check_names() -> list[str]:
+    from macfleet.cli.explain import names
+
+    return names()
+
+
 def risk_names() -> list[str]:
     from macfleet.window.preflight import RISKS
 

@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from macfleet.cli.completion import check_names
 from macfleet.cli.output import Output, column_width
 from macfleet.cli.session import JsonOption
 
 if TYPE_CHECKING:
     from macfleet.checks.base import Check, FleetCheck
+    from macfleet.serving.reachable import Reachable
 
+CheckArgument = Annotated[
+    str | None,
+    typer.Argument(help="A check as `verify` names it; all of them without it", show_default=False, autocompletion=check_names),
+]
 _FLEET = "all Macs together"
 _MAC = "each Mac"
 
 
 def explain(
-    check: Annotated[str | None, typer.Argument(help="A check as `verify` names it; all of them without it", show_default=False)] = None,
+    check: CheckArgument = None,
     json: JsonOption = False,
 ) -> None:
     """Explain a check: what it asks, why it matters, where that is known from, which commands it reads.
@@ -37,20 +43,26 @@ def explain(
         width = column_width([each["check"] for each in told])
         for each in told:
             output.answer(f"{each['check']:<{width}}  {each['question']}")
-        output.next_step(f"macfleet explain {told[0]['check']}")
+        output.next_step(f"macfleet explain {told[1]['check']}")
     else:
         _show(output, told[0])
 
 
-def _checks() -> list[Check | FleetCheck]:
+def names() -> list[str]:
+    """Every word that stands in front of a finding of `verify`."""
+    return [check.name for check in _checks()]
+
+
+def _checks() -> list[Check | FleetCheck | Reachable]:
     from macfleet.checks import FLEET_CHECKS, checks_for
     from macfleet.macos.runtime import Bundle
+    from macfleet.serving.reachable import REACHABLE
 
     # What a check says of itself does not depend on the runtime that this controller would install: nothing is packed for it.
-    return [*checks_for(Bundle(b"", "", b"")), *FLEET_CHECKS]
+    return [REACHABLE, *checks_for(Bundle(b"", "", b"")), *FLEET_CHECKS]
 
 
-def _tell(check: Check | FleetCheck) -> dict[str, Any]:
+def _tell(check: Check | FleetCheck | Reachable) -> dict[str, Any]:
     from macfleet.checks import FLEET_CHECKS
     from macfleet.inventory.mac import Mac
     from macfleet.inventory.settings import Settings, Tailscale
@@ -82,5 +94,4 @@ def _refuse(name: str) -> None:
     from macfleet.core.errors import RequestError
     from macfleet.core.near import did_you_mean
 
-    names = [each.name for each in _checks()]
-    raise RequestError(f'there is no check "{name}"', hint=did_you_mean(name, names))
+    raise RequestError(f'there is no check "{name}"', hint=did_you_mean(name, names()))

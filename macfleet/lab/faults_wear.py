@@ -42,7 +42,7 @@ def _inject_panic(mac: MacDir, options: FaultOptions) -> str:
     """A report, and a start without a shutdown before it."""
     report = mac.root / _REPORTS / time.strftime(_REPORT)
     report.parent.mkdir(parents=True, exist_ok=True)
-    cause = r'\"completeMemory() prepare count underflow\" @IOGPUMemory.cpp:550\nDebugger message: panic\n'
+    cause = r"\"completeMemory() prepare count underflow\" @IOGPUMemory.cpp:550\nDebugger message: panic\n"
     report.write_text(f'{{"bug_type":"210"}}\n{{"panicString" : "panic(cpu 4 caller 0xfffffe0030d1f3a4): {cause}"}}\n')
     _start_unclean(mac)
     return remember(mac, "panic", "its kernel panicked, and it started again by itself")

@@ -9,7 +9,6 @@ from typing import Any
 from macfleet.checks import FLEET_CHECKS
 from macfleet.checks.base import Check, FleetCheck
 from macfleet.checks.past import Look, Past, Sample, look, sample
-from macfleet.core.errors import Unreachable
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding, Verdict
 from macfleet.core.outcome import Outcome
@@ -19,8 +18,7 @@ from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
 from macfleet.macos import uname
 from macfleet.serving.checks import checks_of_this_controller, checks_with
-
-_WHY_REACHABLE = "macfleet acts only on a Mac that answers by SSH with the host key that was pinned for it"
+from macfleet.serving.reachable import REACHABLE
 
 
 @dataclass(frozen=True)
@@ -124,9 +122,9 @@ def verify(
 
 
 def _judge(mac: Mac, outcome: Outcome[Facts], checks: Sequence[Check]) -> MacVerification:
+    reachable = REACHABLE.judge(mac, outcome)
     if outcome.value is None:
-        return MacVerification(mac.name, "unreachable", (_unreachable(mac, outcome),), outcome.duration_s)
-    reachable = Finding("reachable", Verdict.OK, f"{mac.address}:{mac.port} answers with the pinned host key", "reachable", _WHY_REACHABLE)
+        return MacVerification(mac.name, "unreachable", (reachable,), outcome.duration_s)
     findings = (reachable, *(finding for check in _worth_asking(mac, outcome.value, checks) for finding in check.judge(mac, outcome.value)))
     return MacVerification(mac.name, _outcome_of(findings), findings, outcome.duration_s)
 
@@ -143,11 +141,3 @@ def _outcome_of(findings: Sequence[Finding]) -> str:
     if Verdict.FAIL in verdicts:
         return "differs"
     return "unknown" if Verdict.UNKNOWN in verdicts else "ok"
-
-
-def _unreachable(mac: Mac, outcome: Outcome[Facts]) -> Finding:
-    error = outcome.error
-    have = "; ".join((str(error), *(error.truths if error else ())))
-    verdict = Verdict.FAIL if isinstance(error, Unreachable) else Verdict.UNKNOWN
-    hint = (error.hint if error else None) or f"check power, network and Remote Login of {mac.name} ({mac.address}:{mac.port})"
-    return Finding("reachable", verdict, have, "answers by SSH with the pinned host key", _WHY_REACHABLE, hint)

@@ -21,12 +21,13 @@ from macfleet.core.errors import RequestError
 from macfleet.core.finding import Finding, Verdict
 from macfleet.fleet.journal import Journal
 from macfleet.serving.drift import Run, snapshot
+from macfleet.serving.reachable import REACHABLE
 from macfleet.serving.verify import MacVerification, Verification
 from tests.checks.macs import CHECKS
 
 app = typer.Typer()
 register(app)
-ALL = (*CHECKS, *FLEET_CHECKS)
+ALL = (REACHABLE, *CHECKS, *FLEET_CHECKS)
 FINDINGS = (
     Finding("reachable", Verdict.OK, "10.0.0.1:22 answers", "reachable", "why"),
     Finding("power", Verdict.FAIL, "sleep 1", "sleep 0", "it goes away", "provision"),
@@ -115,7 +116,8 @@ def test_every_check_is_explained_with_its_reason_its_source_and_what_it_reads()
     told = json.loads(explain("--json").stdout)["checks"]
 
     assert [(each["check"], each["why"], each["source"]) for each in told] == [(each.name, each.why, each.source) for each in ALL]
-    assert [each["check"] for each in told if each["question"][-1] != "?" or not each["commands"]] == []
+    assert [each["check"] for each in told if each["question"][-1] != "?"] == []
+    assert [each["check"] for each in told if not each["commands"]] == ["reachable"]  # that is the connection itself
 
 
 def test_an_explanation_for_people():
