@@ -27,10 +27,11 @@ SysctlName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_]*(\.[A
 class SysctlArgs(Strict):
     name: SysctlName = Field(description="Its name, like iogpu.wired_limit_mb")
     value: int = Field(description="The number it shall have")
-    at_boot: bool = Field(False, description="Also at every boot, by a LaunchDaemon dev.macfleet.sysctl.NAME; `false` looks at no daemon")
+    at_boot: bool = Field(False, description="Also at every boot, by a LaunchDaemon; `false` looks at none")
+    label: str | None = Field(None, description="The label of that LaunchDaemon; dev.macfleet.sysctl.NAME without it")
 
     def job(self, mac: Mac) -> WantedJob:
-        return WantedJob(mac, f"dev.macfleet.sysctl.{self.name}")
+        return WantedJob(mac, self.label or f"dev.macfleet.sysctl.{self.name}")
 
 
 def setting(name: str) -> Fact[str | Unsupported]:

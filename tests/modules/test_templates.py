@@ -21,7 +21,6 @@ VALUES = {
     "log": "/var/log/macfleet/x.log",
     "paths": MacPaths("/"),
     "runtime_id": "0123456789ab",
-    "limit_mib": 458752,
     "name": "iogpu.wired_limit_mb",
     "value": 458752,
     "script": "/opt/macfleet/bin/x.sh",
@@ -56,7 +55,7 @@ def test_a_serving_job_runs_as_its_user_with_a_home_and_time_to_end(name):
 
 
 def test_the_wired_limit_is_set_once_at_boot():
-    job = plist("wired-limit.plist.j2")
+    job = plist("sysctl.plist.j2")
 
     assert job["ProgramArguments"] == ["/usr/bin/env", "sysctl", "iogpu.wired_limit_mb=458752"]
     assert "KeepAlive" not in job

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.rehearsal
 # Where the module's own example asks for what a rehearsal Mac has not: the agent's runtime, iperf3, a secret in the environment.
 INSTEAD = {
     "firewall": 'firewall: {state: "on", allow: ["{{ mac.paths.at(\'/etc/ours.conf\') }}"]}',
-    "launchd": "launchd: {label: com.example.limit, template: wired-limit.plist.j2, state: loaded, vars: {limit_mib: 4096}}",
+    "launchd": "launchd: {label: com.example.x, template: sysctl.plist.j2, state: loaded, vars: {name: hw.memsize, value: 4096}}",
     "network_service": "network_service: {service: Wi-Fi, method: manual, address: 10.9.0.11/24, router: 10.9.0.1}",
     "tailscale": "tailscale: {hostname: studio-1, ssh: true, auth_key: {file: tailscale.key}}",
 }
