@@ -8,11 +8,12 @@ from typing import Any
 
 from macfleet.checks import findings
 from macfleet.checks.wired_limit import describe, wanted_mib
+from macfleet.core.change import Unsupported
 from macfleet.core.errors import Unparsable
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
 from macfleet.inventory.mac import Mac
-from macfleet.macos import files, launchctl, plist
+from macfleet.macos import files, launchctl, plist, sysctl
 
 LABEL = "dev.macfleet.wired-limit"
 
@@ -24,7 +25,7 @@ class WiredLimitAtBoot:
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
         path = mac.paths.plist(LABEL)
-        return (files.file_text(path), files.file_state(path), launchctl.job(LABEL), launchctl.DISABLED)
+        return (sysctl.WIRED_LIMIT, files.file_text(path), files.file_state(path), launchctl.job(LABEL), launchctl.DISABLED)
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
         path, wanted = mac.paths.plist(LABEL), wanted_mib(mac)
@@ -45,6 +46,8 @@ class WiredLimitAtBoot:
             return [findings.unknown(self, disabled, want)]
         if wanted is None:
             return [self._unwanted(text, want)]
+        if text is None and isinstance(limit := facts[sysctl.WIRED_LIMIT], Unsupported):
+            return [findings.ok(self, f"not looked at: {limit.reason}", want)]
         broken = _what_is_broken(wanted, text, state, job, disabled.get(LABEL, False))
         if broken:
             return [findings.fail(self, broken, want, "`macfleet provision` installs the LaunchDaemon")]

@@ -215,10 +215,15 @@ ENABLED = "disabled services = {\n}\n"
 DISABLED = f'disabled services = {{\n\t"{LABEL}" => disabled\n}}\n'
 
 
-def at_boot(plist=None, state=ROOTS, job=LOADED, disabled=ENABLED, wanted="112 GiB"):
+LIMIT = "hw.memsize: 137438953472\niogpu.wired_limit_mb: 114688\n"
+NO_LIMIT = (1, "hw.memsize: 137438953472\n", "sysctl: unknown oid 'iogpu.wired_limit_mb'")
+
+
+def at_boot(plist=None, state=ROOTS, job=LOADED, disabled=ENABLED, wanted="112 GiB", limit=LIMIT):
     mac = a_mac(wired_limit=wanted)
     path = mac.paths.plist(LABEL)
     said = {
+        sysctl.WIRED_LIMIT: (limit,),
         files.file_text(path): plist or daemon(),
         files.file_state(path): state,
         launchctl.job(LABEL): job,
@@ -236,6 +241,11 @@ ABSENT = {"plist": NO_FILE, "state": ((1, "", "stat: x: No such file or director
         ({}, "ok", f"{LABEL} sets 114688 (112 GiB)"),
         ({"job": NOT_LOADED}, "fail", f"{LABEL} is written, but launchd does not know it"),
         (ABSENT, "fail", "nothing sets it at boot"),
+        (
+            {**ABSENT, "limit": NO_LIMIT},
+            "ok",
+            "not looked at: this Mac has no iogpu.wired_limit_mb (a virtual machine, or macOS before 14)",
+        ),
         ({"plist": daemon(65536)}, "fail", f"{LABEL} sets 65536 (64 GiB)"),
         ({"plist": daemon(RunAtLoad=False)}, "fail", f"{LABEL} does not set it at load"),
         ({"plist": ("<plist",)}, "fail", None),

@@ -124,3 +124,15 @@ def test_another_macos_or_an_intel_mac_is_provisioned_as_far_as_it_can_be_and_na
     assert said in verified.stdout
     assert lines(ended)[TWO] in ("ok", "changed"), str(ended)
     assert "Traceback" not in verified.stderr + ended.stderr
+
+
+def test_a_virtual_mac_is_provisioned_and_said_what_it_cannot_have(tmp_path):
+    with rehearsal(tmp_path / "vm", "--macs", "1", "--hardware", "virtual-mac") as stage:
+        provisioned = stage.type("provision", "--yes")
+        verified = stage.type("verify", "--json")
+
+    found = trouble(verified, "mac-1")
+    assert "Traceback" not in provisioned.stderr + verified.stderr
+    assert found["power"][0] == "warn", str(verified)
+    assert "does not offer" in found["power"][1]
+    assert [check for check, (verdict, _) in found.items() if verdict == "fail"] == [], str(provisioned)
