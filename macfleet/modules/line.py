@@ -45,7 +45,7 @@ class LineArgs(Strict):
 
     def edited(self, text: str) -> str:
         """The text as wanted. The new line stands where the first one that gives way stood, else at the end."""
-        lines = text.splitlines()
+        lines = text.removesuffix("\n").split("\n") if text else []  # splitlines() would also split at a form feed
         places = [index for index, line in enumerate(lines) if line == self.line or (self.instead_of and re.search(self.instead_of, line))]
         kept = [line for index, line in enumerate(lines) if index not in places]
         if self.state == "present":

@@ -1,6 +1,8 @@
 """line: one line in somebody else's file."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from macfleet.core.errors import PlaybookError
 from macfleet.modules.line import LineArgs
@@ -27,6 +29,21 @@ def test_the_line_stands_once_and_where_the_other_one_stood(before, after):
 
     assert args.edited(before) == after
     assert args.edited(after) == after
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "#a", "  a", "c d", "e\x0cf", "g\r", ""])),
+    st.sampled_from(["present", "absent"]),
+    st.sampled_from([None, "^#?a$"]),
+)
+def test_all_other_lines_stay_and_a_second_edit_changes_nothing(lines, state, instead_of):
+    args = LineArgs(path="/x", line="a", state=state, instead_of=instead_of)
+
+    edited = args.edited("".join(f"{line}\n" for line in lines))
+
+    others = [line for line in lines if line != "a" and not (instead_of and line == "#a")]
+    assert [line for line in edited.split("\n")[:-1] if line != "a"] == others
+    assert args.edited(edited) == edited
 
 
 def test_an_unwanted_line_goes_wherever_it_is():
