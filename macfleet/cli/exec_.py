@@ -22,6 +22,7 @@ from macfleet.cli.session import (
 
 if TYPE_CHECKING:
     from macfleet.cli.output import Output
+    from macfleet.core.command import Command
     from macfleet.core.outcome import Report
     from macfleet.core.result import Result
 
@@ -55,6 +56,7 @@ def exec_(
     except ValueError as error:
         raise RequestError(f"--timeout: {error}") from error
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
+    _write_down(session, command)
     with session.fleet() as fleet:
         report = fleet.each(lambda mac, connection: connection.run([command])[0], doing=str(command))
     if json:
@@ -62,6 +64,16 @@ def exec_(
     else:
         _show(session.output, report)
     raise typer.Exit(_exit_code(report))
+
+
+def _write_down(session: Session, command: Command) -> None:
+    """Who ran what, where. Only the program: among the other words may be something that is nobody's business."""
+    from macfleet.core.errors import MacfleetError
+
+    try:
+        session.journal.write("exec", macs=[mac.name for mac in session.macs], program=command.argv[0], root=command.sudo)
+    except MacfleetError as error:  # a command that only looks must not need a directory that may be written
+        session.output.warn(f"{error}: `macfleet history` will not know of this command")
 
 
 def _exit_code(report: Report[Result]) -> int:

@@ -86,6 +86,7 @@ def break_(
             raise typer.Exit(1)
         broken = break_locks(fleet, [mac for mac in fleet.macs if held.values().get(mac.name)])
     _print(session, broken, "broken")
+    session.journal.write("lock-break", macs=[name for name, lock in broken.values().items() if lock])
     raise typer.Exit(0 if broken.ok else 3)
 
 

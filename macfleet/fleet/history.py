@@ -58,7 +58,7 @@ class Run:
     def sentence(self) -> str:
         """`4 Macs, 7 changes, 1 error`; a single Mac by its name."""
         where = self.macs[0] if len(self.macs) == 1 else count(len(self.macs), "Mac") if self.macs else ""
-        subject = next((str(entry[key]) for key in ("service", "playbook") for entry in self.entries if entry.get(key)), "")
+        subject = next((str(entry[key]) for key in ("service", "playbook", "program") for entry in self.entries if entry.get(key)), "")
         findings = sum(len(_list(entry, "findings")) for entry in self.entries)
         counts = ((self.changes, "change"), (findings, "finding"), (self.errors, "error"))
         said = [subject, where, *(count(number, noun) for number, noun in counts if number)]

@@ -129,3 +129,4 @@ def test_history_tells_who_changed_what_from_what_to_what(stage):
     assert "file /etc/ours.conf other content → 11 bytes" in woken
     assert "launchd com.example.ours running since before the change → running" in woken
     assert [run["errors"] for run in runs] == [0, 0, 0, 2]
+    assert "launchctl, studio-" in stage.must("history", "--event", "exec").stdout
