@@ -1,26 +1,22 @@
 """A Mac that macfleet has left is the Mac it was, byte for byte. The tests share one fleet and go on from each other."""
 
-import hashlib
 import json
 import os
-import stat as modes
 
 import pytest
 
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.load import load_inventory
-from macfleet.lab.ownership import owner_of
 from macfleet.lab.paths import MacDir
-from macfleet.lab.state import load_state
 from macfleet.serving.materials import read_materials, read_playbook
 from macfleet.serving.provision import Provisioning
+from tests.rehearsal import portrait as portraits
+from tests.rehearsal.portrait import differences
 from tests.rehearsal.stage import rehearsal
 
 pytestmark = pytest.mark.rehearsal
 
 MACS = ("studio-1", "studio-2")
-# What a simulated Mac is doing at the moment, and who owns which inode: owners are looked at file by file.
-OF_THE_MOMENT = {"owners", "power", "simulator_pid", "socket", "boot_session", "boots"}
 THEIRS = "# rotated by somebody else\n"
 
 
@@ -51,39 +47,13 @@ def mac_dir(stage, name):
 
 
 def portrait(stage, name):
-    """Every file with its bytes, mode, owner and time; every directory and link; all that macOS keeps elsewhere, and in its kernel."""
-    mac = mac_dir(stage, name)
-    state = load_state(mac.state)
-    files = {str(path.relative_to(mac.root)): _file(state, path) for path in sorted(mac.root.rglob("*"))}
-    kept = {key: value for key, value in json.loads(mac.state.read_text()).items() if key not in OF_THE_MOMENT}
-    return {"files": files, "state": kept, "kernel": _kernel(stage, name)}
-
-
-def _file(state, path):
-    status = path.lstat()
-    looks = {"kind": modes.S_IFMT(status.st_mode), "mode": oct(modes.S_IMODE(status.st_mode)), "owner": owner_of(state, path)}
-    if path.is_symlink():
-        return {**looks, "leads to": os.readlink(path)}
-    if path.is_dir():
-        return looks
-    looks["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    # macOS's own programs write their preferences anew; whatever else was put back has its old time.
-    return looks if "Preferences" in path.parts else {**looks, "time": status.st_mtime_ns}
+    """Every file, all that macOS keeps elsewhere, and what its kernel says."""
+    return {**portraits.portrait(mac_dir(stage, name)), "kernel": _kernel(stage, name)}
 
 
 def _kernel(stage, name):
     asked = ("sysctl -n iogpu.wired_limit_mb", "ifconfig -a", "networksetup -listallnetworkservices", "launchctl print-disabled system")
     return {each: stage.must("exec", "--mac", name, "--sudo", "--", *each.split()).stdout for each in asked}
-
-
-def differences(now, before):
-    """What is other than it was, by its name."""
-    return {
-        f"{part}: {key}": (before[part].get(key), now[part].get(key))
-        for part in before
-        for key in sorted({*before[part], *now[part]})
-        if before[part].get(key) != now[part].get(key)
-    }
 
 
 def test_a_provisioned_mac_is_another_one(stage, before):
