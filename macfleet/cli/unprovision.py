@@ -103,6 +103,7 @@ def _answer_plan(session: Session, plans: Report[Undo]) -> None:
 
 def _answer(session: Session, results: Report[Undone]) -> None:
     _lines(session, results, {name: _word(undone) for name, undone in results.values().items()})
+    session.output.answer(_sentence(results))
     for name, undone in results.values().items():
         if undone.failed:
             session.output.error(_stayed(name, undone))
@@ -112,10 +113,27 @@ def _lines(session: Session, report: Report[Any], words: dict[str, str]) -> None
     width = column_width([outcome.mac for outcome in report])
     for outcome in report:
         word = words.get(outcome.mac) or _trouble(outcome)
-        text = "nothing of macfleet is there" if word == "ok" else ""
+        text = "nothing of macfleet is there" if word == "ok" else _counted(outcome.value)
         session.output.mac_line(outcome.mac, word, text, width=width, duration_s=outcome.duration_s)
     for error in report.errors().values():
         session.output.error(error)
+
+
+def _counted(value: Undo | Undone | None) -> str:
+    from macfleet.serving.unprovision import Undo
+
+    if value is None:
+        return ""
+    lines = value.lines() if isinstance(value, Undo) else list(value.done)
+    return count(len(lines), "thing")
+
+
+def _sentence(results: Report[Undone]) -> str:
+    undone = results.values().values()
+    clean = sum(not one.failed for one in undone)
+    if clean == len(results.outcomes):
+        return f"{count(clean, 'Mac')} as before macfleet"
+    return f"{count(clean, 'Mac')} as before macfleet, {len(results.outcomes) - clean} not yet"
 
 
 def _word(undone: Undone) -> str:

@@ -71,7 +71,7 @@ def undo_of(mac: Mac, facts: Facts, wishes: Wishes) -> Undo:
         mac=mac.name,
         jobs=tuple(label for label in labels if f"launchd {label}" not in written),
         entries=tuple(entry for entry in ours if entry.by != ENROLL),
-        directories=tuple(path for path in there if not (keeps_ledger and path == mac.paths.state)),
+        directories=tuple(mac.paths.shown(path) for path in there if not (keeps_ledger and path == mac.paths.state)),
         access=() if wishes.keep_access else tuple(entry for entry in ours if entry.by == ENROLL),
         models=() if isinstance(models, Unknown) else models,
         keeps_ledger=keeps_ledger,

@@ -40,7 +40,10 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Undo:
-    """What would be taken back on one Mac, in this order. `models` are the weights in its directory, with their sizes in bytes."""
+    """What would be taken back on one Mac, in this order. `models` are the weights in its directory, with their sizes in bytes.
+
+    `directories` as people on that Mac call them.
+    """
 
     mac: str
     jobs: tuple[str, ...] = ()
@@ -137,7 +140,8 @@ class MacUndo:
         """Read again over the line that still stands: a new login may have to fail by now."""
         directories, labels = own_directories(self._mac.paths), own_jobs(self._mac.paths)
         facts = read_facts(self._line, (directories, labels))
-        found = (*_known(facts[directories]), *_known(facts[labels]))
+        there, loaded = facts[directories], facts[labels]
+        found = (*_known(there), *_known(loaded))
         still = [each for each in found if not (undo.keeps_ledger and each == self._mac.paths.state)]
         if still:
             raise MacfleetError(
