@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,7 +94,7 @@ def provision(
     from macfleet.serving.playbooks import open_playbook
 
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
-    way = Way(tuple(only or ()), dry_run, yes, plan=plan)
+    way = Way(tuple(only or ()), dry_run, yes, again=_again(playbook, only or []), plan=plan)
     if apply is None and not resume:
         carry_out(session, open_playbook(playbook), way)
     else:
@@ -183,6 +184,12 @@ def _refuse_other_words(apply: Path | None, resume: bool, **others: object) -> N
     if given:
         word = "--resume" if resume else "--apply"
         raise RequestError(f"{word} takes the playbook and its tasks from the plan: leave out {' and '.join(given)}")
+
+
+def _again(playbook: str, only: list[str]) -> str:
+    """The same command, to copy; the selection of Macs is the operator's own."""
+    named = ["--playbook", playbook] if playbook != "provision" else []
+    return shlex.join(["macfleet", "provision", *named, *(word for tag in only for word in ("--only", tag))])
 
 
 def _name_of(file: PlaybookFile) -> str:
