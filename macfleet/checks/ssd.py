@@ -10,7 +10,7 @@ from macfleet.checks.past import NOTHING, History, Past, Sample
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.core.finding import Finding
 from macfleet.inventory.mac import Mac
-from macfleet.macos import smartctl
+from macfleet.macos import smartctl, sysctl
 
 # What counts as worn: at 100 % the maker's allowance is used up, and a soldered SSD takes the Mac with it.
 WORN_PERCENT = 80
@@ -31,10 +31,13 @@ class Ssd:
         self._past = past
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        return (smartctl.SSD,)
+        return (smartctl.SSD, sysctl.IDENTITY)
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
-        ssd, want = facts[smartctl.SSD], f"less than {WORN_PERCENT} % used, for another year at least"
+        ssd, identity = facts[smartctl.SSD], facts[sysctl.IDENTITY]
+        want = f"less than {WORN_PERCENT} % used, for another year at least"
+        if not isinstance(identity, Unknown) and identity.is_virtual:
+            return [findings.ok(self, "not looked at: a virtual machine has no SSD of its own", "nothing")]
         if isinstance(ssd, Unknown):
             return [findings.unknown(self, ssd, want)]
         if ssd is None:

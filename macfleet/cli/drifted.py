@@ -24,6 +24,8 @@ def answer_drift(output: Output, before: Run, verification: Verification) -> Non
     if output.json_wanted:
         output.json({**verification.as_json(), "since": before.as_json(), "drift": [each.as_json() for each in found]})
         return
+    if before.snapshot.macs.keys() != {mac.mac for mac in verification.macs}:
+        output.talk(f"run {before.id} was about other Macs as well, or about fewer: what concerns the fleet as a whole is not compared")
     show_drift(output, found)
     same = "nothing is" if not found else f"{count(len(found), 'check says', 'checks say')} something"
     output.answer(f"{same} otherwise than at run {before.id}, {before.time}; {verification.sentence()}")

@@ -24,6 +24,10 @@ class Identity:
     chip: str
     is_apple_silicon: bool
 
+    @property
+    def is_virtual(self) -> bool:
+        return self.hardware.startswith("VirtualMac")
+
 
 @dataclass(frozen=True)
 class Boot:

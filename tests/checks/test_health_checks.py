@@ -168,6 +168,14 @@ def test_ssd(said, verdict, have):
     assert (finding.verdict, finding.have) == (verdict, have)
 
 
+def test_a_virtual_machine_has_no_ssd_to_wear():
+    hardware = "hw.model: VirtualMac2,1\nhw.memsize: 8589934592\nmachdep.cpu.brand_string: Apple M4 (Virtual)\nhw.optional.arm64: 1\n"
+
+    finding = judge(Ssd(), MAC, {smartctl.SSD: ((1, "{}"),), sysctl.IDENTITY: (hardware,)})
+
+    assert (finding.verdict, finding.have) == ("ok", "not looked at: a virtual machine has no SSD of its own")
+
+
 @pytest.mark.parametrize(
     ("samples", "verdict", "told"),
     [

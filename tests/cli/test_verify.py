@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from xml.etree import ElementTree as xml
 
@@ -49,6 +50,15 @@ def test_drift_for_people():
         "studio-1  power  fail: sleep 1; was ok: as wanted",
         "1 check says something otherwise than at run 7, 2026-11-19T08:00:00+00:00; 0 Macs as wanted, 1 differ, 0 unreachable in 1.5 s",
     ]
+
+
+def test_a_run_about_other_macs_is_compared_mac_by_mac():
+    err = io.StringIO()
+    others = replace(BEFORE, macs=(*BEFORE.macs, replace(BEFORE.macs[0], mac="studio-2")))
+
+    answer_drift(Output(stdout=io.StringIO(), stderr=err), Run(7, "2026-11-19", snapshot(others)), AFTER)
+
+    assert err.getvalue().startswith("run 7 was about other Macs as well, or about fewer: ")
 
 
 def test_drift_for_scripts_stands_beside_everything_else():
