@@ -15,6 +15,7 @@ import typer
 from typer._click import Command, Context, HelpFormatter
 from typer.core import TyperGroup
 
+from macfleet.cli import first_word
 from macfleet.cli.overview import Overview, write_overview
 
 
@@ -25,6 +26,7 @@ class Entry:
     where: str
     summary: str
     options_end_at_first_word: bool = False  # `exec ls -l`: -l is for ls
+    takes_a_moment: bool = False  # all that talks to Macs has to be loaded first
 
 
 COMMANDS: dict[str, Entry] = {
@@ -32,12 +34,18 @@ COMMANDS: dict[str, Entry] = {
         "enroll:enroll",
         "Let macfleet into new Macs: pin their host keys, log in once by password, install your key and a checked sudoers rule.",
     ),
-    "verify": Entry("verify:verify", "Check the Macs: macOS, cables, RDMA, power, wired limit, disk and the rest. Changes nothing."),
+    "verify": Entry(
+        "verify:verify",
+        "Check the Macs: macOS, cables, RDMA, power, wired limit, disk and the rest. Changes nothing.",
+        takes_a_moment=True,
+    ),
     "explain": Entry(
         "explain:explain", "Explain a check: what it asks, why it matters, where that is known from, which commands it reads."
     ),
     "provision": Entry(
-        "provision:provision", "Make the Macs as the inventory wants them: power, wired limit, network, Tailscale, the workers' runtime."
+        "provision:provision",
+        "Make the Macs as the inventory wants them: power, wired limit, network, Tailscale, the workers' runtime.",
+        takes_a_moment=True,
     ),
     "run": Entry("run:run", "Run a playbook, your own or one of macfleet's: plan, question, run, read again."),
     "playbook": Entry("playbook:app", "List playbooks, and check one without a Mac."),
@@ -99,6 +107,9 @@ class Commands(TyperGroup):
 
             Output().answer(Text.from_ansi(ctx.get_help()))
             ctx.exit(2)
+        at = next((at for at, word in enumerate(args) if not word.startswith("-")), len(args))
+        if at < len(args) and args[at] in COMMANDS and COMMANDS[args[at]].takes_a_moment and not ctx.resilient_parsing:
+            first_word.say(args[at], args[at:])
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:

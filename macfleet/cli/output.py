@@ -13,6 +13,7 @@ from typing import IO, Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
+from macfleet.cli import first_word
 from macfleet.cli.progress import Progress
 from macfleet.core.errors import MacfleetError
 from macfleet.core.finding import Finding, Verdict
@@ -57,6 +58,7 @@ class Output:
         self.json_wanted = json_wanted
         self.quiet = quiet
         self.verbose = verbose
+        first_word.take_back()
         self._out = _Answers(file=stdout or sys.stdout, highlight=False, markup=False, soft_wrap=True)
         self._err = Console(file=stderr or sys.stderr, highlight=False, markup=False, soft_wrap=True)
         self._lock = threading.Lock()
