@@ -117,14 +117,14 @@ def write(path: str, content: bytes, mode: str, owner: str) -> tuple[Command, ..
 
 def keep(mac: Mac, path: str, have: FileState | None) -> tuple[Command, ...]:
     """Keep what is there before it is changed or removed; nothing to do where nothing is."""
-    return keep_copy(path, _kept(mac, path, have)) if have else ()
+    return keep_copy(path, kept(mac, path, have)) if have else ()
 
 
 def undo_file(mac: Mac, path: str, have: FileState | None) -> tuple[Command, ...]:
     """Put back what was there, or nothing where nothing was."""
     if have is None:
         return remove_file(path, sudo=True)
-    return put_back(path, _kept(mac, path, have), f"{have.owner}:{have.group}")
+    return put_back(path, kept(mac, path, have), f"{have.owner}:{have.group}")
 
 
 def undo_directories(absent: tuple[str, ...] | Unknown) -> tuple[Command, ...]:
@@ -156,7 +156,7 @@ def mode_and_owner_differ(mode: str, owner: str, have: FileState) -> list[str]:
     return differs + ([f"owner {have.owner}:{have.group}"] if f"{have.owner}:{have.group}" != owner else [])
 
 
-def _kept(mac: Mac, path: str, have: FileState | None) -> str:
-    """Named by path and content: two files with one text may have two owners, and one file may be changed twice."""
+def kept(mac: Mac, path: str, have: FileState | None) -> str:
+    """Where the copy of a file is: two files with one text may have two owners, and one file may be changed twice."""
     name = hashlib.sha256(f"{path}\0{have.sha256 if have else ''}".encode()).hexdigest()
     return f"{mac.paths.state}/before/{name}"

@@ -10,13 +10,34 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from macfleet.core.change import Change, Diff
+from macfleet.core.command import Command, command
 from macfleet.core.fact import Fact, Facts, Unknown
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Strict
 from macfleet.macos.files import FileState, absent_directories, file_state, file_text
 from macfleet.modules.base import Surroundings
-from macfleet.modules.files import AbsolutePath, keep, shown_difference, undo_directories, undo_file, write
+from macfleet.modules.files import AbsolutePath, keep, kept, shown_difference, undo_directories, undo_file, write
 
+# Whole again where nobody else wrote there since: to the last byte. Else only our line gives way, and what stood there comes back.
+# 1 file, 2 its copy or nothing, 3 owner, 4 digest of what we wrote, 5 our line or nothing, 6 the lines it took the place of.
+_TAKE_BACK = """# take a line back
+[ -e "$1" ] || exit 0
+case $(shasum -a 256 "$1") in
+"$4 "*)
+	[ -n "$2" ] || exec rm -f "$1"
+	cp -pR "$2" "$1.macfleet-new" && chown -h "$3" "$1.macfleet-new" && mv -f "$1.macfleet-new" "$1"
+	exit;;
+esac
+if [ -n "$5" ]; then grep -qxF -e "$5" "$1" || exit 0; else grep -qxF -e "$6" "$1" && exit 0; fi
+umask 077
+OURS=$5 THEIRS=$6 awk '
+BEGIN { theirs = ENVIRON["THEIRS"]; ours = ENVIRON["OURS"] }
+ours != "" && $0 == ours { if (theirs != "") print theirs; theirs = ""; next }
+{ print }
+END { if (ours == "" && theirs != "") print theirs }' "$1" >"$1.macfleet-new" && cat "$1.macfleet-new" >"$1"
+status=$?
+rm -f "$1.macfleet-new"
+exit $status"""
 _NEW_MODE, _NEW_OWNER = "644", "root:wheel"
 
 
@@ -89,7 +110,7 @@ def _text(args: LineArgs) -> Fact[str | None]:
 
 def _change(mac: Mac, args: LineArgs, have: FileState | None, text: str | None, want: str, absent: tuple[str, ...] | Unknown) -> Change:
     mode, owner = (f"{have.mode:o}", f"{have.owner}:{have.group}") if have else (_NEW_MODE, _NEW_OWNER)
-    gone = [line for line in (text or "").splitlines() if line not in want.splitlines()]
+    gone = [line for line in (text or "").split("\n") if line not in want.split("\n")]
     shown = "" if args.private else shown_difference(mac, args.path, mode, want.encode(), have, text)
     what = f"line {args.line!r} in" if shown or not args.private else "a line in"
     return Change(
@@ -97,6 +118,15 @@ def _change(mac: Mac, args: LineArgs, have: FileState | None, text: str | None, 
         "other line" if gone and args.state == "present" else "absent" if args.state == "present" else "present",
         args.state,
         (*keep(mac, args.path, have), *write(args.path, want.encode(), mode, owner)),
-        undo=(*undo_file(mac, args.path, have), *undo_directories(absent)),
+        undo=(*_take_back(mac, args, have, want, gone), *undo_directories(absent)),
         detail=shown,
     )
+
+
+def _take_back(mac: Mac, args: LineArgs, have: FileState | None, want: str, gone: Sequence[str]) -> tuple[Command, ...]:
+    if args.private:  # whose lines stand in no argv: `ps` shows those to everybody
+        return undo_file(mac, args.path, have)
+    copy, owner = (kept(mac, args.path, have), f"{have.owner}:{have.group}") if have else ("", _NEW_OWNER)
+    ours, wrote = (args.line if args.state == "present" else ""), hashlib.sha256(want.encode()).hexdigest()
+    words = (args.path, copy, owner, wrote, ours, "\n".join(gone))
+    return (command("sh", "-c", _TAKE_BACK, "sh", *words, sudo=True, timeout_s=60),)

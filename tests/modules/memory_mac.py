@@ -15,6 +15,7 @@ from macfleet.macos import brew, defaults, ifconfig, networksetup
 from macfleet.macos.files import _KEEP, _REMOVE_IF_EMPTY, WRITE
 from macfleet.macos.socketfilterfw import rule
 from macfleet.modules.job import _ENTER, _LEAVE, _RUN
+from macfleet.modules.line import _TAKE_BACK
 from macfleet.modules.runtime import _EMPTY, _UV
 from macfleet.modules.tailscale import _WITH_KEY_FILE
 from tests.modules.memory_files import Entry, FilePrograms
@@ -151,6 +152,7 @@ class MemoryMac(FilePrograms, SettingPrograms, JobPrograms, NetworkPrograms, Oth
             _LEAVE: self._leave,
             _ENTER: self._enter,
             _RUN: self._start,
+            _TAKE_BACK: self._take_line_back,
             _KEEP: self._keep_copy,
             _REMOVE_IF_EMPTY: self._remove_if_empty,
             _EMPTY: self._empty,

@@ -76,6 +76,7 @@ def test_a_private_file_is_read_as_root_and_shown_to_nobody():
 
     assert change.what == "a line in /etc/key"
     assert change.detail == ""
+    assert not any("token" in word for command in (*change.commands, *change.undo) for word in command.argv)
 
 
 def test_what_is_no_text_is_left_alone():

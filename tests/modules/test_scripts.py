@@ -1,5 +1,6 @@
 """The few scripts that modules run, in a real `sh`, against programs of a few lines that behave as the real ones were seen to."""
 
+import hashlib
 import os
 import subprocess
 from dataclasses import replace
@@ -7,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from macfleet.macos import brew, defaults, files, ifconfig, networksetup
+from macfleet.macos.files import FileState
 from macfleet.modules.job import enter, leave, run
+from macfleet.modules.line import LineArgs, _change
 from macfleet.modules.runtime import RuntimeArgs, _empty, _uv
 from tests.modules.memory_mac import MAC, MemoryMac
 from tests.modules.play import plan
@@ -207,6 +210,57 @@ def test_a_formula_that_is_there_is_uninstalled(act, tmp_path):
     _, calls = act(brew.uninstall("uv"), program="brew", **{"--prefix": [f"0 {tmp_path}"]})
 
     assert calls[-1] == "uninstall --formula uv"
+
+
+@pytest.fixture
+def line(tmp_path):
+    """Do a `line` task to a real file, let somebody write there, take it back; gives what is in the file then."""
+
+    def story(text, task, somebody=lambda text: text):
+        path = tmp_path / "etc"
+        owner = f"{os.getuid()}:{os.getgid()}"
+        if text is not None:
+            path.write_text(text)
+            path.chmod(0o640)
+        args = LineArgs(path=str(path), **task)
+        digest = hashlib.sha256((text or "").encode()).hexdigest()
+        have = None if text is None else FileState(0o640, *owner.split(":"), len(text), digest)
+        change = _change(replace(MAC, root=str(tmp_path)), args, have, text, args.edited(text or ""), ())
+        for command in change.commands:
+            words = [owner if word == "root:wheel" else word for word in command.argv]
+            subprocess.run(words, input=command.stdin, check=True)
+        path.write_text(somebody(path.read_text()))
+        for command in (*change.undo, *change.undo):
+            subprocess.run([owner if word == "root:wheel" else word for word in command.argv], check=True)
+        assert not (tmp_path / "etc.macfleet-new").exists()
+        return path.read_text() if path.exists() else None
+
+    return story
+
+
+PLAIN, INSTEAD = {"line": "b"}, {"line": "b", "instead_of": "^#b"}
+GONE = {"line": "b", "state": "absent"}
+
+
+@pytest.mark.parametrize(
+    ("text", "task"), [("a\n", PLAIN), ("a", PLAIN), ("a\n#b 1\nc\n#b 2\n", INSTEAD), ("b\na\n", GONE), (None, PLAIN), ("", PLAIN)]
+)
+def test_a_line_is_taken_back_to_the_last_byte(line, text, task):
+    assert line(text, task) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "left"),
+    [
+        ("a\n", PLAIN, "a\nmine\n"),
+        ("a\n#b 1\nc\n", INSTEAD, "a\n#b 1\nc\nmine\n"),
+        ("a\n#b 1\nc\n#b 2\n", INSTEAD, "a\n#b 1\n#b 2\nc\nmine\n"),
+        ("b\na\n", GONE, "a\nmine\nb\n"),
+        (None, PLAIN, "mine\n"),
+    ],
+)
+def test_what_somebody_wrote_there_since_stays(line, text, task, left):
+    assert line(text, task, lambda text: text + "mine\n") == left
 
 
 @pytest.mark.parametrize(("own", "used"), [("", "/opt/macfleet/python/cache"), ("/Users/x/cache", "/Users/x/cache")])
