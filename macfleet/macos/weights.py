@@ -31,7 +31,7 @@ def parse_manifests(text: str) -> tuple[Held, ...]:
         try:
             value, end = json.JSONDecoder().raw_decode(rest)
             found.append(_held(value))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise unparsable("cat manifest.json", f"{type(error).__name__}: {str(error)[:80]}") from None
         rest = rest[end:].lstrip()
     return tuple(found)

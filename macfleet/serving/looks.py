@@ -28,7 +28,7 @@ def load_past(directory: Path, now_s: float) -> Past:
         if stored["schema"] != _SCHEMA:
             return Past(now_s)
         return Past(now_s, {name: _history(entry) for name, entry in stored["macs"].items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return Past(now_s)
 
 
