@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 from macfleet.checks import findings, recorded_cables
@@ -82,10 +81,10 @@ class Cabling:
 
     def _doubled(self, cables: Cables, recorded: Sequence[Cable]) -> Iterator[Finding]:
         want = "at most one cable between two Macs"
-        for one, other in combinations(cables.macs, 2):
-            links = cables.between(one, other)
-            if len(links) > 1:
-                have = f"{len(links)} cables between {one} and {other}: {', '.join(str(link) for link in links)}"
+        for pair, links in cables.by_pair.items():
+            if len(links) > 1 and len(pair) == 2:
+                between = f"{links[0].a.mac} and {links[0].b.mac}"
+                have = f"{len(links)} cables between {between}: {', '.join(str(link) for link in links)}"
                 extra = ([link for link in links if not recorded_cables.is_recorded(link, recorded)] or links)[-1]
                 hint = f"unplug {extra}: only one is used, and bridged they make a loop"
                 yield findings.warn(self, have, want, hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 
 from macfleet.checks import findings
 from macfleet.checks.findings import Named
@@ -29,15 +28,19 @@ def recorded_ends(one: str, other: str, recorded: Sequence[Cable], cables: Cabli
 
 def differences(check: Named, recorded: Sequence[Cable], cables: Cabling, missing: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     """What differs between Macs that were both seen. Of a pair that has no cable and needs one (`missing`) that is said already."""
-    seen = [mac for mac in cables.macs if mac in cables.ports]
-    for one, other in combinations(seen, 2):
-        links = cables.between(one, other)
-        written = [cable for cable in recorded if {mac for mac, _ in cable.ends} == {one, other}]
+    written_by_pair: dict[frozenset[str], list[Cable]] = {}
+    for cable in recorded:
+        written_by_pair.setdefault(frozenset((cable.mac, cable.other_mac)), []).append(cable)
+    needed = {frozenset(pair) for pair in missing}
+    for pair in dict.fromkeys((*written_by_pair, *cables.by_pair)):
+        if not all(mac in cables.ports for mac in pair):
+            continue
+        links, written = cables.by_pair.get(pair, ()), written_by_pair.get(pair, [])
         gone = [cable for cable in written if all(_ends(link) != cable.ends for link in links)]
         new = [link for link in links if not is_recorded(link, recorded)]
         for cable, link in zip(gone, new, strict=False):
             yield _moved(check, cable, link)
-        if (one, other) not in missing and (other, one) not in missing:
+        if pair not in needed:
             for cable in gone[len(new) :]:
                 yield findings.warn(check, f"the cable `{cable}` of the inventory is not there", WANT, "plug it in, or take the line out")
         for link in new[len(gone) :] if len(links) == 1 else ():  # of a second cable it is said already that it goes

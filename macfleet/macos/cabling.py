@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
@@ -12,6 +13,8 @@ from macfleet.macos.system_profiler import Peer, Port
 
 # Address space per Mac, so that a cable keeps its address whether or not the other Macs answer.
 _SLOTS_PER_MAC = 8
+# All rings of so few Macs can be tried; of more, only some; of very many, the one that follows the cables must do.
+_FEW, _MANY, _MOST_TRIES = 8, 64, 20_000
 
 
 @dataclass(frozen=True, order=True)
@@ -65,8 +68,16 @@ class Cabling:
     dangling: tuple[Dangling, ...] = ()
     ports: Mapping[str, tuple[Port, ...]] = field(default_factory=dict)
 
+    @cached_property
+    def by_pair(self) -> Mapping[frozenset[str], tuple[Link, ...]]:
+        """The cables of each pair of Macs that has any, in the order of `links`."""
+        pairs: dict[frozenset[str], tuple[Link, ...]] = {}
+        for link in self.links:
+            pairs[link.macs] = (*pairs.get(link.macs, ()), link)
+        return pairs
+
     def between(self, one: str, other: str) -> tuple[Link, ...]:
-        return tuple(link for link in self.links if link.macs == {one, other})
+        return self.by_pair.get(frozenset((one, other)), ())
 
     def free_ports(self, mac: str) -> tuple[int, ...]:
         return tuple(port.receptacle for port in self.ports.get(mac, ()) if not port.connected)
@@ -116,12 +127,12 @@ def ring_order(cabling: Cabling, macs: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def best_ring(cabling: Cabling, macs: Sequence[str]) -> tuple[str, ...]:
-    """The ring that needs the fewest new cables. Beyond 8 Macs the search would take long: the order given then."""
-    for missing in range(len(macs) + 1 if len(macs) <= 8 else 1):
+    """The ring that needs the fewest new cables; beyond 8 Macs, where trying all would take long, the one along the cables."""
+    for missing in range(len(macs) + 1 if len(macs) <= _FEW else 1):
         ring = _find_ring(cabling, tuple(macs), missing)
         if ring:
             return ring
-    return tuple(macs)
+    return _follow_cables(cabling, tuple(macs)) if macs else ()
 
 
 def suggest_cables(
@@ -200,19 +211,50 @@ def _find_ring(cabling: Cabling, macs: tuple[str, ...], missing: int) -> tuple[s
     """A ring through all `macs` with at most `missing` cables that are not there, by trying neighbours in order."""
     if len(macs) < 2:
         return macs
-    cabled = {pair for link in cabling.links for pair in ((link.a.mac, link.b.mac), (link.b.mac, link.a.mac))}
+    if len(macs) > _FEW and missing == 0:
+        along = _follow_cables(cabling, macs)
+        if all(cabling.between(*pair) for pair in _neighbours(along)):
+            return along
+    if len(macs) > _MANY:
+        return None
+    tries = iter(range(_MOST_TRIES))
 
     def extend(path: tuple[str, ...], left: int) -> tuple[str, ...] | None:
         if len(path) == len(macs):
-            closed = len(macs) == 2 or (path[-1], path[0]) in cabled or left > 0
+            closed = len(macs) == 2 or cabling.between(path[-1], path[0]) or left > 0
             return path if closed else None
-        for mac in macs:
-            cost = 0 if (path[-1], mac) in cabled else 1
+        for mac in macs if next(tries, None) is not None else ():
+            cost = 0 if cabling.between(path[-1], mac) else 1
             if mac not in path and cost <= left and (ring := extend((*path, mac), left - cost)):
                 return ring
         return None
 
     return extend(macs[:1], missing)
+
+
+def _follow_cables(cabling: Cabling, macs: tuple[str, ...]) -> tuple[str, ...]:
+    """All Macs in one round: from cable to cable, starting at an end of a chain, and on to the next chain where one ends."""
+    neighbours: dict[str, list[str]] = {mac: [] for mac in macs}
+    for pair in cabling.by_pair:
+        one, other = (*pair, *pair)[:2]
+        if one != other and one in neighbours and other in neighbours:
+            neighbours[one].append(other)
+            neighbours[other].append(one)
+    place = {mac: index for index, mac in enumerate(macs)}
+    left = dict.fromkeys(macs)
+
+    def loneliest(among: Iterable[str]) -> str:
+        return min(among, key=lambda mac: (sum(other in left for other in neighbours[mac]), place[mac]))
+
+    round_trip: list[str] = []
+    while left:
+        onward = [mac for mac in neighbours[round_trip[-1]] if mac in left] if round_trip else []
+        round_trip.append(loneliest(onward or left))
+        del left[round_trip[-1]]
+    start = round_trip.index(macs[0])
+    turned = [*round_trip[start:], *round_trip[:start]]
+    backwards = [turned[0], *reversed(turned[1:])]
+    return tuple(min(turned, backwards, key=lambda order: [place[mac] for mac in order]))
 
 
 def _neighbours(ring: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

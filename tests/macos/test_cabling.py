@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from macfleet.core.errors import RequestError
 from macfleet.macos.cabling import (
+    Cabling,
     Dangling,
     End,
     Link,
@@ -215,3 +216,31 @@ def test_with_the_missing_cables_put_in_nothing_is_missing(ends, count, topology
     repaired = find_links(cabled(*cables, *more, ports=16))
 
     assert missing_pairs(repaired, "abcd", topology) == ()
+
+
+def chain(macs, closed=True):
+    """A ring of these Macs in this order, or the chain it is without its last cable."""
+    pairs = list(zip(macs, [*macs[1:], macs[0]], strict=True))
+    links = [Link(End(one, 1), End(other, 2), 80) for one, other in pairs[: None if closed else -1]]
+    return Cabling(tuple(sorted(macs)), tuple(links))
+
+
+@given(st.permutations([f"m{number:03}" for number in range(40)]))
+def test_a_large_ring_is_found_in_whatever_order_it_was_plugged(macs):
+    ring = ring_order(chain(macs), sorted(macs))
+
+    assert ring is not None
+    assert (ring[0], set(ring)) == ("m000", set(macs))
+    assert missing_pairs(chain(macs), sorted(macs), "ring") == ()
+
+
+@given(st.permutations([f"m{number:03}" for number in range(12)]))
+def test_of_a_large_ring_with_a_cable_out_just_that_one_is_missing(macs):
+    assert [set(pair) for pair in missing_pairs(chain(macs, closed=False), sorted(macs), "ring")] == [{macs[0], macs[-1]}]
+
+
+def test_a_fleet_of_many_macs_is_looked_at_in_no_time():
+    macs = [f"m{number:03}" for number in range(1000)]
+
+    assert len(best_ring(chain(macs), macs)) == 1000
+    assert len(missing_pairs(Cabling(tuple(macs), ()), macs, "ring")) == 1000
