@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,6 +91,7 @@ def find_links(ports: Mapping[str, tuple[Port, ...]], macs: Sequence[str] = ()) 
     that only one end shows (the other end's list lags by seconds, or lacks its UUID) is a cable.
     """
     order = tuple(dict.fromkeys((*macs, *ports)))
+    place = {mac: index for index, mac in enumerate(order)}
     ends = _ends_by_uuid(ports)
     doubtful = {port.domain_uuid for own in ports.values() for port in own if port.domain_uuid} - set(ends)
     links: dict[frozenset[End], Link] = {}
@@ -102,8 +104,8 @@ def find_links(ports: Mapping[str, tuple[Port, ...]], macs: Sequence[str] = ()) 
             dangling.append(Dangling(end, peer.model_identifier))
             continue
         pair = frozenset((end, opposite))
-        links[pair] = _link(end, opposite, port, peer, links.get(pair), order)
-    return Cabling(order, tuple(sorted(links.values(), key=lambda link: _place(link, order))), _unexplained(dangling, links), dict(ports))
+        links[pair] = _link(end, opposite, port, peer, links.get(pair), place)
+    return Cabling(order, tuple(sorted(links.values(), key=lambda link: _place(link, place))), _unexplained(dangling, links), dict(ports))
 
 
 def missing_pairs(cabling: Cabling, macs: Sequence[str], topology: str) -> tuple[tuple[str, str], ...]:
@@ -161,10 +163,12 @@ def addresses(cabling: Cabling, network: IPv4Network) -> dict[End, tuple[str, st
     not answer changes no other cable's address. Cables that share a port (several Macs behind one hub) get none.
     """
     given: dict[End, tuple[str, str, str]] = {}
+    place = {mac: index for index, mac in enumerate(cabling.macs)}
+    taken = Counter(end for link in cabling.links for end in (link.a, link.b))
     for link in cabling.links:
-        if link.a.mac == link.b.mac or _shares_a_port(link, cabling):
+        if link.a.mac == link.b.mac or taken[link.a] > 1 or taken[link.b] > 1:
             continue
-        first, second = _hosts(link, cabling.macs, network)
+        first, second = _hosts(link, place, network)
         given[link.a] = (first, "255.255.255.252", second)
         given[link.b] = (second, "255.255.255.252", first)
     return given
@@ -191,8 +195,8 @@ def _views(ports: Mapping[str, tuple[Port, ...]]) -> Iterator[tuple[End, Port, P
                 yield End(mac, port.receptacle), port, peer
 
 
-def _link(end: End, opposite: End, port: Port, peer: Peer, seen: Link | None, order: tuple[str, ...]) -> Link:
-    a, b = sorted((end, opposite), key=lambda one: (order.index(one.mac), one.receptacle))
+def _link(end: End, opposite: End, port: Port, peer: Peer, seen: Link | None, place: Mapping[str, int]) -> Link:
+    a, b = sorted((end, opposite), key=lambda one: (place[one.mac], one.receptacle))
     speeds = [speed for speed in (port.speed_gb_s, seen.speed_gb_s if seen else None) if speed is not None]
     return Link(a, b, min(speeds, default=None), peer.via_hub or (seen is not None and seen.via_hub))
 
@@ -203,8 +207,8 @@ def _unexplained(dangling: Sequence[Dangling], links: Mapping[frozenset[End], Li
     return tuple(one for one in dangling if one.end not in linked)
 
 
-def _place(link: Link, order: tuple[str, ...]) -> tuple[int, int, int, int]:
-    return order.index(link.a.mac), link.a.receptacle, order.index(link.b.mac), link.b.receptacle
+def _place(link: Link, place: Mapping[str, int]) -> tuple[int, int, int, int]:
+    return place[link.a.mac], link.a.receptacle, place[link.b.mac], link.b.receptacle
 
 
 def _find_ring(cabling: Cabling, macs: tuple[str, ...], missing: int) -> tuple[str, ...] | None:
@@ -263,17 +267,12 @@ def _neighbours(ring: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(ring, ring[1:] + ring[:1], strict=True))
 
 
-def _shares_a_port(link: Link, cabling: Cabling) -> bool:
-    ends = {link.a, link.b}
-    return any(other != link and ends & {other.a, other.b} for other in cabling.links)
-
-
-def _hosts(link: Link, macs: tuple[str, ...], network: IPv4Network) -> tuple[str, str]:
-    index = macs.index(link.a.mac) * _SLOTS_PER_MAC + (link.a.receptacle - 1) % _SLOTS_PER_MAC
+def _hosts(link: Link, place: Mapping[str, int], network: IPv4Network) -> tuple[str, str]:
+    index = place[link.a.mac] * _SLOTS_PER_MAC + (link.a.receptacle - 1) % _SLOTS_PER_MAC
     first = int(network.network_address) + index * 4
     if first + 3 > int(network.broadcast_address):
         raise RequestError(
-            f"the interconnect network {network} is too small for the cables of {len(macs)} Macs",
+            f"the interconnect network {network} is too small for the cables of {len(place)} Macs",
             truths=[f"{link} would be cable number {index + 1}, and the network has {network.num_addresses // 4} times a /30"],
             hint="write a larger one, such as 10.55.0.0/16, as interconnect: network: in the inventory",
         )
