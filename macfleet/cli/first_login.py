@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from macfleet.cli.output import Output
     from macfleet.core.errors import MacfleetError
     from macfleet.core.secret import Secret
-    from macfleet.fleet.pin import Pin
+    from macfleet.fleet.pin import Pin, Scan
     from macfleet.inventory.mac import Inventory, Mac
 
 PasswordStdinOption = Annotated[
@@ -38,7 +38,13 @@ class Pinned:
 
 
 def pin_first(
-    output: Output, inventory: Inventory, macs: Sequence[Mac], consent: Callable[[str], bool], *, dry_run: bool = False
+    output: Output,
+    inventory: Inventory,
+    macs: Sequence[Mac],
+    consent: Callable[[str], bool],
+    *,
+    dry_run: bool = False,
+    scan: Scan | None = None,
 ) -> Pinned:
     """Show the keys that nobody has pinned and pin them if wanted: a password goes only to a Mac whose key is.
 
@@ -47,7 +53,7 @@ def pin_first(
     from macfleet.fleet.pin import PinState, known_hosts_path, look, mismatch, write
 
     found = Pinned()
-    report = look(inventory, macs)
+    report = look(inventory, macs, scan)
     found.errors.update(report.errors())
     pins = found.pins = report.values()
     found.errors.update({name: mismatch(name, pin) for name, pin in pins.items() if pin.state is PinState.CHANGED})
