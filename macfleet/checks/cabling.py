@@ -57,8 +57,9 @@ class Cabling:
             if link.speed_gb_s is None:
                 yield findings.unknown(self, f"the speed of {link} is not known", f"{want_gb_s} Gb/s")
             elif link.speed_gb_s < want_gb_s:
+                have = f"{link} runs at {link.speed_gb_s} Gb/s{', through a hub or dock' if link.via_hub else ''}"
                 hint = f"put a Thunderbolt 5 cable between {link.a} and {link.b}, without a dock: what it trains at counts, not its label"
-                yield findings.fail(self, f"{link} runs at {link.speed_gb_s} Gb/s", f"{want_gb_s} Gb/s", hint)
+                yield findings.fail(self, have, f"{want_gb_s} Gb/s", hint)
 
     def _missing(self, cables: Cables, macs: Sequence[Mac], recorded: Sequence[Cable]) -> Iterator[Finding]:
         pairs = tuple(_needed(cables, macs))

@@ -25,13 +25,17 @@ class Plug(BaseModel):
 
 
 class Cable(BaseModel):
-    """`speed_gb_s` is what the cable can carry: 80 for Thunderbolt 5, 40 for 4. A cable that is out keeps its place."""
+    """`speed_gb_s` is what the cable can carry: 80 for Thunderbolt 5, 40 for 4. A cable that is out keeps its place.
+
+    `has_dock`: it goes through a Thunderbolt 4 dock, at 40 Gb/s, and each Mac sees the other one behind it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     ends: tuple[Plug, Plug]
     speed_gb_s: int = 80
     is_in: bool = True
+    has_dock: bool = False
 
     def other_end(self, plug: Plug) -> Plug | None:
         if plug not in self.ends:

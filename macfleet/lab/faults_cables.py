@@ -19,6 +19,19 @@ def _inject_tb4_cable(mac: MacDir, options: FaultOptions) -> str:
     return f"{_edit_cable(mac, options, speed_gb_s=40)} is a Thunderbolt 4 cable: 40 Gb/s"
 
 
+def _inject_dock(mac: MacDir, options: FaultOptions) -> str:
+    edited = _edit_cable(mac, options, has_dock=True)
+    return remember(mac, "dock", f"{edited} goes through a Thunderbolt 4 dock: 40 Gb/s")
+
+
+def _heal_dock(mac: MacDir) -> None:
+    if forget(mac, "dock") is not None:
+        cables = load_cables(mac.lab.cables)
+        save_cables(
+            [cable.model_copy(update={"has_dock": False}) if cable.touches(mac.name) else cable for cable in cables], mac.lab.cables
+        )
+
+
 def _edit_cable(mac: MacDir, options: FaultOptions, **update: object) -> Cable:
     chosen = _own_cable(mac, options)
     edited = chosen.model_copy(update=update)
@@ -113,6 +126,7 @@ def _heal_internet_sharing(mac: MacDir) -> None:
 CABLES: tuple[Fault, ...] = (
     marked("slow-link", "The Mac's Ethernet has come up at 100 Mb/s", "its Ethernet runs at 100 Mb/s"),
     Fault("tb4-cable", "A cable of the Mac (MAC:PORT) is Thunderbolt 4: 40 Gb/s", _inject_tb4_cable, _heal_tb4_cable),
+    Fault("dock", "A cable of the Mac (MAC:PORT) goes through a Thunderbolt 4 dock: 40 Gb/s", _inject_dock, _heal_dock),
     Fault("cable-out", "A cable of the Mac (MAC:PORT) is not plugged in", _inject_cable_out, _heal_cable_out),
     Fault(
         "rdma-port-down",

@@ -109,7 +109,8 @@ class World:
         if peer_port is None or peer_hardware is None:
             return None
         generation = min(self.hardware.thunderbolt_generation, peer_hardware.thunderbolt_generation)
-        return Link(peer, peer_hardware, peer_port, min(cable.speed_gb_s, 80 if generation >= 5 else 40))
+        speed_gb_s = min(cable.speed_gb_s, 80 if generation >= 5 and not cable.has_dock else 40)
+        return Link(peer, peer_hardware, peer_port, speed_gb_s, cable.has_dock)
 
     def _peer(self, name: str) -> State | None:
         """The neighbour's state.json, read again only when it was written again."""
@@ -131,6 +132,7 @@ class Link:
     peer_hardware: Hardware
     peer_port: ThunderboltPort
     speed_gb_s: int
+    has_dock: bool = False
 
     def carries_rdma(self, here: State) -> bool:
         """Both on, at full speed, and of one build: with two, exo's users say, ports do not find each other."""

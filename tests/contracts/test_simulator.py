@@ -481,3 +481,12 @@ def test_macs_of_two_builds_do_not_find_each_other_over_rdma(macs):
     save(two)
 
     assert [port.interface for port in answer(one, ibv.PORTS) if port.is_active] == ["en3"]
+
+
+def test_through_a_dock_a_mac_is_seen_behind_it_and_slower(macs):
+    cables = load_cables(macs[0].dir.lab.cables)
+    save_cables([cable.model_copy(update={"has_dock": True}) for cable in cables], macs[0].dir.lab.cables)
+
+    links = find_links({mac.state.name: answer(mac, system_profiler.THUNDERBOLT) for mac in macs}).links
+
+    assert [(link.speed_gb_s, link.via_hub) for link in links] == [(40, True)] * 3

@@ -44,7 +44,25 @@ def _bus(world: World, port: ThunderboltPort) -> dict[str, Any]:
         "switch_uid_key": port.switch_uid,
         "vendor_name_key": "Apple Inc.",
     }
-    return {"_items": [_peer(link)], **bus} if link else bus
+    return {"_items": [_dock(link) if link.has_dock else _peer(link)], **bus} if link else bus
+
+
+def _dock(link: Link) -> dict[str, Any]:
+    """A dock has no domain of its own, and what is behind it stands one level deeper; reconstructed after exo PR#2063."""
+    return {
+        "_items": [_peer(link)],
+        "_name": "Thunderbolt 4 Dock",
+        "device_name_key": "Thunderbolt 4 Dock",
+        "mode_key": "usb_four",
+        "receptacle_upstream_ambiguous_tag": {
+            "current_speed_key": f"{link.speed_gb_s} Gb/s",
+            "link_status_key": "0x2",
+            "receptacle_status_key": "receptacle_connected",
+        },
+        "route_string_key": "1",
+        "switch_uid_key": "0x80878DFABA680000",
+        "vendor_name_key": "A maker of docks",
+    }
 
 
 def _intel_bus(world: World) -> dict[str, Any]:
