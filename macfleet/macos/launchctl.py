@@ -55,6 +55,8 @@ def parse_print(text: str) -> Job:
         rows.setdefault(key, value)
     if "state" not in rows:
         raise unparsable("launchctl print", f"{start[1]} has no state")
+    if rows["state"] == "running" and "pid" not in rows:
+        raise unparsable("launchctl print", f"{start[1]} is running, and without a pid")
     return Job(
         label=start[1],
         state=rows["state"],

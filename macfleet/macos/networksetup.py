@@ -77,7 +77,9 @@ def parse_service_info(text: str) -> ServiceInfo:
     lines = text.strip().splitlines()
     if not lines or not (method := re.fullmatch(r"(\S.*?) Configuration\s*", lines[0])):
         raise unparsable("networksetup -getinfo", "its first line names no configuration")
-    rows = dict(re.findall(r"^(IP address|Subnet mask|Router):[ \t]*(\d+\.\d+\.\d+\.\d+)[ \t\r]*$", text, re.MULTILINE))
+    rows = dict(re.findall(r"^(IP address|Subnet mask|Router):[ \t]*([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)[ \t\r]*$", text, re.MULTILINE | re.ASCII))
+    if method[1].lower() == "manual" and not rows.keys() >= {"IP address", "Subnet mask"}:
+        raise unparsable("networksetup -getinfo", "a manual address without the address, or without its mask")
     return ServiceInfo(method[1].lower(), rows.get("IP address"), rows.get("Subnet mask"), rows.get("Router"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from macfleet.core.command import Command, command
 from macfleet.core.fact import Fact, Unknown
 from macfleet.core.result import Result
-from macfleet.macos.answers import says
+from macfleet.macos.answers import says, unparsable
 
 # What Finder shows, what Bonjour answers to (NAME.local), and what `hostname` prints.
 KINDS = ("ComputerName", "LocalHostName", "HostName")
@@ -18,7 +18,9 @@ def _understand(results: Sequence[Result]) -> Mapping[str, str | None] | Unknown
     for kind, result in zip(KINDS, results, strict=True):
         if not result.ok and not says(result, f"{kind}: not set"):
             return Unknown(result.failure())
-        names[kind] = (result.stdout.strip() or None) if result.ok else None
+        if result.ok and not result.stdout.strip():
+            raise unparsable(f"scutil --get {kind}", "no name, and not that it is not set")
+        names[kind] = result.stdout.strip() if result.ok else None
     return names
 
 

@@ -162,7 +162,9 @@ def test_a_job_that_launchd_holds_back_says_why(row, pended):
 
 def test_a_job_that_is_kept_alive_says_so_among_its_properties():
     assert launchctl.parse_print(RUNNING).keeps_alive
-    assert not launchctl.parse_print("system/x = {\n\tstate = running\n\tproperties = runatload | inferred program\n}\n").keeps_alive
+    assert not launchctl.parse_print(
+        "system/x = {\n\tstate = running\n\tpid = 7\n\tproperties = runatload | inferred program\n}\n"
+    ).keeps_alive
 
 
 def test_all_jobs_of_macfleet_are_one_question():
