@@ -13,7 +13,7 @@ from macfleet.lab.paths import MacDir
 from macfleet.lab.state import load_state
 
 # What a simulated Mac is doing at the moment, what it has gone through, and who owns which inode: owners are looked at file by file.
-OF_THE_MOMENT = {"owners", "power", "simulator_pid", "socket", "boot_session", "boots", "wear"}
+OF_THE_MOMENT = {"owners", "power", "simulator_pid", "socket", "boot_session", "boots"}
 
 
 def portrait(mac: MacDir) -> dict[str, dict[str, Any]]:
@@ -21,6 +21,7 @@ def portrait(mac: MacDir) -> dict[str, dict[str, Any]]:
     state = load_state(mac.state)
     files = {str(path.relative_to(mac.root)): _file(state, path) for path in sorted(mac.root.rglob("*"))}
     kept = {key: value for key, value in json.loads(mac.state.read_text()).items() if key not in OF_THE_MOMENT}
+    del kept["wear"]["starts"]  # everything else there is a setting
     return {"files": files, "state": kept}
 
 
