@@ -38,7 +38,7 @@ class CommandModule:
     looks_around: tuple[Fact[Any], ...] = ()
     example = """
 command:
-  argv: [mkdir, "{{ mac.paths.at('/opt/scratch') }}"]
+  argv: [mkdir, -p, "{{ mac.paths.at('/opt/scratch') }}"]
   unless: [test, -d, "{{ mac.paths.at('/opt/scratch') }}"]
   undo: [rmdir, "{{ mac.paths.at('/opt/scratch') }}"]
   root: true

@@ -8,6 +8,7 @@ from macfleet.core.fact import Facts, Unknown
 from macfleet.core.finding import Verdict
 from macfleet.inventory.mac import Inventory
 from macfleet.modules import MODULES
+from macfleet.modules.base import Repeatable
 from macfleet.playbook.as_check import PlaybookCheck
 from macfleet.playbook.load import load_playbook
 from macfleet.playbook.plan import plan_mac, wanted_facts
@@ -88,6 +89,20 @@ def test_it_works_as_a_check(module):
 
     play(memory, module.example)
     assert verdicts(check, memory) <= {Verdict.OK, Verdict.WARN}
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if isinstance(each, Repeatable)], ids=lambda module: module.name)
+def test_a_handler_does_its_work_again_where_the_mac_agrees(module):
+    memory = cabled()
+    play(memory, module.example)
+    [filled] = tasks(module.example)
+    facts = memory.ask(wanted_facts([filled], MAC))
+
+    changes = module.again(filled.args, MAC, facts, AROUND)
+
+    assert changes
+    apply(memory, *(change.commands for change in changes))
+    assert plan(memory, module.example).is_as_wanted
 
 
 @every_module
