@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from macfleet.cli.completion import mac_names
-from macfleet.cli.first_login import PasswordStdinOption, pin_first, read_password
+from macfleet.cli.first_login import PasswordStdinOption, Pinned, can_be_asked, pin_first, read_password
 from macfleet.cli.folding import fold, name_macs
 from macfleet.cli.output import column_width
 from macfleet.cli.session import (
@@ -27,11 +27,11 @@ from macfleet.cli.session import (
 from macfleet.core.words import count
 
 if TYPE_CHECKING:
-    from macfleet.cli.output import Output
+    from macfleet.cli.output import Output, Watcher
     from macfleet.core.change import Change
     from macfleet.core.errors import MacfleetError
     from macfleet.core.outcome import Report
-    from macfleet.fleet.fleet import Fleet
+    from macfleet.fleet.fleet import Connect, Fleet
     from macfleet.fleet.public_key import PublicKey
     from macfleet.inventory.mac import Mac
     from macfleet.serving.enroll import Enrolled, EnrolPlan
@@ -113,37 +113,58 @@ class _Manner:
 
 def _enroll(session: Session, run: _Run, key: PublicKey, manner: _Manner) -> None:
     """Host keys, what is needed, the password, the plan, the changes, the proof; each Mac comes as far as it can."""
+    from macfleet.core.errors import Interrupted
+
+    def consent(question: str) -> bool:
+        return session.consent(question, yes=manner.yes)
+
+    pinned = pin_first(session.output, session.inventory, run.macs, consent, dry_run=manner.dry_run)
+    run.errors.update(pinned.errors)
+    run.waiting.update(pinned.waiting)
+    try:
+        with session.output.watching() as watcher:
+            plans = _change(session, run, pinned.macs, key, manner, watcher)
+            _prove(session, run, plans, watcher)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "enroll was interrupted",
+            truths=[
+                "what was changed on a Mac stands in its ledger",
+                "a Mac that was not enrolled to the end is as it was, or half enrolled",
+            ],
+            hint="run the same command again: it goes on with what is left",
+        ) from None
+    finally:
+        _write_down(session, run, pinned)
+
+
+def _change(session: Session, run: _Run, macs: Sequence[Mac], key: PublicKey, manner: _Manner, watcher: Watcher) -> Report[EnrolPlan]:
+    """The password is asked for only when some Mac wants it."""
     from macfleet.core.outcome import Report
     from macfleet.fleet.password import PasswordLogin
     from macfleet.serving.enroll import Need, apply, look, plan
 
-    pinned = pin_first(
-        session.output, session.inventory, run.macs, lambda question: session.consent(question, yes=manner.yes), dry_run=manner.dry_run
-    )
-    run.errors.update(pinned.errors)
-    plans: Report[EnrolPlan] = Report(())
-    run.waiting.update(pinned.waiting)
-    with session.output.watching() as watcher:
-        with _fleet(session, pinned.macs, watcher) as fleet:
-            needs = look(fleet)
-        run.errors.update(needs.errors())
-        wanting = [mac for mac in pinned.macs if needs.values().get(mac.name, Need.NOTHING) is not Need.NOTHING]
-        if wanting:
-            password = read_password(session.output, _users(wanting), [mac.name for mac in wanting], from_stdin=manner.password_stdin)
-            by_password = [mac.name for mac in wanting if needs[mac.name].value is Need.LOGIN]
-            with _fleet(session, wanting, watcher, PasswordLogin(password, by_password)) as fleet:
-                plans = plan(fleet, needs, key)
-                run.errors.update(plans.errors())
-                run.changes.update({mac: planned.changes for mac, planned in plans.values().items()})
-                if not _wanted(session, run, plans, manner):
-                    run.waiting.update(plans.values())
-                else:
-                    run.errors.update(apply(fleet, plans, password).errors())
-            _write_down(session, run, plans)
-        _prove(session, run, plans, watcher)
+    with _fleet(session, macs, watcher) as fleet:
+        needs = look(fleet)
+    run.errors.update(needs.errors())
+    wanting = [mac for mac in macs if needs.values().get(mac.name, Need.NOTHING) is not Need.NOTHING]
+    if not wanting or (manner.dry_run and not can_be_asked(from_stdin=manner.password_stdin)):
+        run.waiting.update(mac.name for mac in wanting)
+        return Report(())
+    names = [mac.name for mac in wanting]
+    password = read_password(session.output, _users(wanting), names, from_stdin=manner.password_stdin)
+    with _fleet(session, wanting, watcher, PasswordLogin(password, [name for name in names if needs[name].value is Need.LOGIN])) as fleet:
+        plans = plan(fleet, needs, key)
+        run.errors.update(plans.errors())
+        run.changes.update({mac: planned.changes for mac, planned in plans.values().items()})
+        run.waiting.update(plans.values())
+        if _wanted(session, plans, manner):
+            run.waiting.difference_update(plans.values())
+            run.errors.update(apply(fleet, plans, password).errors())
+    return plans
 
 
-def _prove(session: Session, run: _Run, plans: Report[EnrolPlan], watcher: Any) -> None:
+def _prove(session: Session, run: _Run, plans: Report[EnrolPlan], watcher: Watcher) -> None:
     from macfleet.serving.enroll import prove
 
     finished = [mac for mac in run.macs if mac.name not in run.errors and mac.name not in run.waiting]
@@ -153,7 +174,7 @@ def _prove(session: Session, run: _Run, plans: Report[EnrolPlan], watcher: Any) 
     run.enrolled.update(proved.values())
 
 
-def _fleet(session: Session, macs: Sequence[Mac], watcher: Any, connect: Any = None) -> Fleet:
+def _fleet(session: Session, macs: Sequence[Mac], watcher: Watcher, connect: Connect | None = None) -> Fleet:
     from macfleet.fleet.fleet import Fleet
 
     return Fleet(session.inventory, macs, connect=connect, observer=watcher)
@@ -165,7 +186,7 @@ def _users(macs: Sequence[Mac]) -> str:
     return " and ".join(dict.fromkeys(mac.user or getpass.getuser() for mac in macs))
 
 
-def _wanted(session: Session, run: _Run, plans: Report[EnrolPlan], manner: _Manner) -> bool:
+def _wanted(session: Session, plans: Report[EnrolPlan], manner: _Manner) -> bool:
     """The changes, shown; then the yes to them."""
     changes = plans.values()
     for line, macs in fold({mac: [change.line() for change in planned.changes] for mac, planned in changes.items()}):
@@ -176,12 +197,18 @@ def _wanted(session: Session, run: _Run, plans: Report[EnrolPlan], manner: _Mann
     return session.consent(f"Make {count(number, 'change')} on {count(len(changes), 'Mac')}?", yes=manner.yes)
 
 
-def _write_down(session: Session, run: _Run, plans: Report[EnrolPlan]) -> None:
-    for mac, planned in plans.values().items():
-        if mac not in run.waiting:
-            error = run.errors.get(mac)
-            lines = [change.line() for change in planned.changes]
-            session.journal.write("enroll", mac=mac, user=planned.user, changes=lines, error=str(error) if error else None)
+def _write_down(session: Session, run: _Run, pinned: Pinned) -> None:
+    """A line for each Mac whose host key was pinned, or where something was changed."""
+    planned = {mac: changes for mac, changes in run.changes.items() if mac not in run.waiting}
+    for mac in [mac.name for mac in run.macs if mac.name in planned or mac.name in pinned.newly]:
+        key, error = pinned.newly.get(mac), run.errors.get(mac)
+        session.journal.write(
+            "enroll",
+            mac=mac,
+            pinned=key.shown.fingerprint if key else None,
+            changes=[change.as_json() for change in planned.get(mac, ())],
+            error=str(error) if error else None,
+        )
 
 
 def _answer(output: Output, run: _Run) -> None:

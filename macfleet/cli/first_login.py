@@ -28,13 +28,14 @@ PasswordStdinOption = Annotated[
 class Pinned:
     """Which Macs may be talked to now. `waiting`: their key was not pinned, because nobody wanted it or this is a dry run.
 
-    `pins` is what every Mac shows that answers.
+    `pins` is what every Mac shows that answers, `newly` what was pinned just now.
     """
 
     macs: list[Mac] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     errors: dict[str, MacfleetError] = field(default_factory=dict)
     pins: dict[str, Pin] = field(default_factory=dict)
+    newly: dict[str, Pin] = field(default_factory=dict)
 
 
 def pin_first(
@@ -61,6 +62,7 @@ def pin_first(
     _show(output, new)
     if new and not dry_run and consent(f"Are these the Macs you mean? Pin their keys in {known_hosts_path(inventory)}?"):
         write(inventory, new.values())
+        found.newly = new
     elif new:
         found.waiting = list(new)
     found.macs = [mac for mac in macs if mac.name in pins and mac.name not in found.errors and mac.name not in found.waiting]

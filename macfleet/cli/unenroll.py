@@ -63,7 +63,7 @@ def unenroll(
             errors |= apply(fleet, plans).errors()
             for mac, planned in wanted.items():
                 error = errors.get(mac)
-                lines = [entry.what for entry in planned.entries]
+                lines = [f"{entry.what} → {entry.before}" for entry in planned.entries]
                 session.journal.write("unenroll", mac=mac, changes=lines, error=str(error) if error else None)
     outcomes = {outcome.mac: _outcome(outcome.mac, wanted, errors, go) for outcome in plans}
     if json:
