@@ -14,10 +14,11 @@ from macfleet.core.result import Result
 class Connection(Protocol):
     """Runs commands on one Mac. Every method raises an `Unreachable` (or its subclasses) when the line is lost."""
 
-    def run(self, commands: Sequence[Command]) -> list[Result]:
+    def run(self, commands: Sequence[Command], then: Sequence[Command] = ()) -> list[Result]:
         """All commands, one after another, as one framed script over one channel. One Result per command, in order.
 
         A command past its `timeout_s` is stopped and has `exit_status` None; the ones behind it still run.
+        `then` only looks: it runs behind them, and its commands may run side by side.
         """
         ...
 
@@ -25,10 +26,11 @@ class Connection(Protocol):
         """Like `run`, for commands that only read: they may run side by side on the Mac."""
         ...
 
-    def apply(self, commands: Sequence[Command], then: Sequence[Command] = ()) -> list[Result]:
+    def apply(self, commands: Sequence[Command], then: Sequence[Command] = (), last: Sequence[Command] = ()) -> list[Result]:
         """Like `run`, but stops behind the first command that fails: the result list may be shorter than `commands`.
 
-        `then` runs behind them when none has failed, to its end, whatever its own commands end with: a look at what came of it.
+        When none has failed, `then` looks at what came of it, side by side, and `last` runs behind that; both to their end,
+        whatever their commands end with.
         """
         ...
 

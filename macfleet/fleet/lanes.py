@@ -64,7 +64,7 @@ mf_lane() {
   lane=$1 behind=$3
   exec 3>"$d/$1.out" 4>"$d/$1.err" 5>&- 6>>"$d/log"
   mf_say begin
-  "mf_commands_$2"
+  "mf_looks_$2"
   printf '%s\n' "$lane -" >&6
   exit 0
 }
@@ -167,7 +167,8 @@ mf_replace_stuck() {
   eval "mf_start_lane $last \$list_$1 $i"
 }
 mf_side_by_side() {
-  d=$(mktemp -d "${TMPDIR:-/tmp}/macfleet.XXXXXX") || { d= run=mf_run; mf_one_by_one; }
+  d=$(mktemp -d "${TMPDIR:-/tmp}/macfleet.XXXXXX") || { d= ; mf_one_by_one mf_looks; return 0; }
+  run=mf_read
   true >"$d/log"
   for k in $lanes; do mf_start_lane "$k" "$k" ''; done
   mf_watch </dev/null >/dev/null 3>&- 4>&- 5>&- &
@@ -181,7 +182,6 @@ mf_side_by_side() {
   cat "$d"/*.err >&4
   kill -KILL "$ticker"
   rm -rf "$d"
-  d=
-  mf_end
+  d= ticker= run=mf_run
 }
 """

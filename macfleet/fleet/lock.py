@@ -189,7 +189,7 @@ def _take(fleet: Fleet, mac: Mac, connection: Connection, mine: Lock, reading: S
 
 def _try_to_take(mac: Mac, connection: Connection, mine: Lock, reading: Sequence[Fact[Any]]) -> tuple[Lock | None, Facts]:
     """None when it is ours now, else who has it, and what was read behind it; one trip either way."""
-    made, taken, asked, *answers = connection.run([*_commands_to_take(mac, mine), _ask(mac), *questions(reading)])
+    made, taken, asked, *answers = connection.run([*_commands_to_take(mac, mine), _ask(mac)], questions(reading))
     expect_ok(mac, [made])
     facts = understand(reading, answers)
     if taken.exit_status == HELD:

@@ -62,20 +62,14 @@ class RemoteConnection:
         self._under_way: set[Channel] = set()
         self._lock = threading.Lock()
 
-    def run(self, commands: Sequence[Command]) -> list[Result]:
-        return self._run(commands, Manner.IN_ORDER)
+    def run(self, commands: Sequence[Command], then: Sequence[Command] = ()) -> list[Result]:
+        return self._staged(commands, then, (), Manner.IN_ORDER)
 
     def read(self, commands: Sequence[Command]) -> list[Result]:
-        results = dict(self._results(commands, Manner.SIDE_BY_SIDE))
-        missing = [index for index in range(len(commands)) if index not in results]
-        if missing:
-            # Side by side needs a temporary directory; a full disk swallows answers there. One after another needs none.
-            again = self.run([commands[index] for index in missing])
-            results.update(zip(missing, again, strict=True))
-        return [results[index] for index in range(len(commands))]
+        return self._staged((), commands, (), Manner.SIDE_BY_SIDE)
 
-    def apply(self, commands: Sequence[Command], then: Sequence[Command] = ()) -> list[Result]:
-        return self._run((*commands, *then), Manner.STOP_AT_FAILURE, strict=len(commands))
+    def apply(self, commands: Sequence[Command], then: Sequence[Command] = (), last: Sequence[Command] = ()) -> list[Result]:
+        return self._staged(commands, then, last, Manner.STOP_AT_FAILURE)
 
     def put(
         self, source: bytes | Path | Iterable[bytes], path: str, *, mode: int = 0o644, owner: str | None = None, sudo: bool = False
@@ -133,22 +127,30 @@ class RemoteConnection:
     def close(self) -> None:
         self._line.close()
 
-    def _run(self, commands: Sequence[Command], manner: Manner, *, strict: int | None = None) -> list[Result]:
-        return [result for _, result in sorted(self._results(commands, manner, strict=strict))]
+    def _staged(self, commands: Sequence[Command], then: Sequence[Command], last: Sequence[Command], manner: Manner) -> list[Result]:
+        """`then` goes side by side, if it comes to that."""
+        whole, looks = (*commands, *then, *last), range(len(commands), len(commands) + len(then))
+        results = self._results(whole, manner, strict=len(commands), looks=looks)
+        missing = [index for index in looks if index not in results]
+        has_looked = manner is not Manner.STOP_AT_FAILURE or all(index in results and results[index].ok for index in range(len(commands)))
+        if missing and has_looked:
+            # Side by side needs a temporary directory; a full disk swallows answers there. One after another needs none.
+            again = self.run([whole[index] for index in missing])
+            results.update(zip(missing, again, strict=True))
+        return [results[index] for index in sorted(results)]
 
-    def _results(self, commands: Sequence[Command], manner: Manner, *, strict: int | None = None) -> list[tuple[int, Result]]:
-        if not commands:
-            return []
-        results: list[tuple[int, Result]] = []
+    def _results(self, commands: Sequence[Command], manner: Manner, *, strict: int, looks: range) -> dict[int, Result]:
+        results: dict[int, Result] = {}
 
         def note(reply: Reply, seconds: float) -> None:
             # Side by side all replies arrive together: there the Mac's own ticks say more.
-            took_s = reply.ticks * TICK_S if manner is Manner.SIDE_BY_SIDE else seconds
-            results.append((reply.index, reply.result(commands[reply.index], took_s)))
+            took_s = reply.ticks * TICK_S if reply.index in looks else seconds
+            results[reply.index] = reply.result(commands[reply.index], took_s)
             if self._on_result is not None:
-                self._on_result(results[-1][1])
+                self._on_result(results[reply.index])
 
-        self._converse(commands, manner, on_reply=note, strict=strict)
+        if commands:
+            self._converse(commands, manner, on_reply=note, strict=strict, looks=looks)
         return results
 
     def _converse(
@@ -159,8 +161,9 @@ class RemoteConnection:
         on_reply: Callable[[Reply, float], None] = lambda reply, seconds: None,
         on_line: Callable[[str], None] | None = None,
         strict: int | None = None,
+        looks: range | None = None,
     ) -> dict[int, Reply]:
-        script = render_script(commands, manner, search_path=self.mac.paths.search_path, strict=strict)
+        script = render_script(commands, manner, search_path=self.mac.paths.search_path, strict=strict, looks=looks)
         replies: dict[int, Reply] = {}
 
         def keep(reply: Reply, seconds: float) -> None:

@@ -19,7 +19,7 @@ import base64
 import math
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -76,43 +76,54 @@ def render_script(
     search_path: Sequence[str] = (),
     tick_s: float = TICK_S,
     strict: int | None = None,
+    looks: range | None = None,
 ) -> Script:
     """The script that runs `commands` on a Mac whose own PATH is extended by `search_path`.
 
-    `strict`: behind so many commands the script no longer stops at a failure.
+    `strict`: behind so many commands the script no longer stops at a failure. `looks`: these, further behind, go side by side.
     """
+    if looks is None:
+        looks = range(len(commands)) if manner is Manner.SIDE_BY_SIDE else range(0)
     nonce = "macfleet-" + secrets.token_hex(16)
-    lanes = share_out(commands) if manner is Manner.SIDE_BY_SIDE and len(commands) > 1 else []
-    numbers = range(1, len(lanes) + 1)
     extension = "".join(f":{path}" for path in search_path)
     rendered = [_render_command(index, command, manner, tick_s) for index, command in enumerate(commands)]
-    text = "\n".join(
-        (
-            f"n={nonce} tick={tick_s} grace={GRACE_TICKS} stop={1 if manner is Manner.STOP_AT_FAILURE else ''}",
-            f"lanes='{' '.join(map(str, numbers))}' run={'mf_read' if lanes else 'mf_run'}",
-            f'PATH="$PATH"{shlex.quote(extension)}' if extension else ":",
-            FUNCTIONS.strip(),
-            *((READING.strip(),) if lanes else ()),
-            PREPARE.strip(),
-            *(_function(f"mf_commands_{number}", [rendered[index] for index in lane]) for number, lane in zip(numbers, lanes, strict=True)),
-            _function("mf_commands", _all(rendered, lanes, strict)),
-            "mf_side_by_side" if lanes else "mf_one_by_one",
-            "",
-        )
+    lines = (
+        f"n={nonce} tick={tick_s} grace={GRACE_TICKS} stop={1 if manner is Manner.STOP_AT_FAILURE else ''} run=mf_run",
+        f'PATH="$PATH"{shlex.quote(extension)}' if extension else ":",
+        FUNCTIONS.strip(),
+        *_stages(commands, rendered, looks if len(looks) > 1 else range(0), len(commands) if strict is None else strict),
+        "mf_end",
+        "",
     )
-    script = Script(tuple(commands), manner, text.encode(errors="surrogateescape"), nonce.encode())
+    script = Script(tuple(commands), manner, "\n".join(lines).encode(errors="surrogateescape"), nonce.encode())
     return script if strict is None else replace(script, strict=strict)
+
+
+def _stages(commands: Sequence[Command], rendered: Sequence[str], looks: range, strict: int) -> Iterator[str]:
+    """One after another, side by side, one after another again; what is empty is left out."""
+    lanes = [[looks[index] for index in lane] for lane in share_out([commands[index] for index in looks])]
+    before, after = (rendered[: looks.start], rendered[looks.stop :]) if looks else (rendered, [])
+    if lanes:
+        yield READING.strip()
+    yield PREPARE.strip()
+    if before:
+        yield _function("mf_before", [*before[:strict], "stop=", *before[strict:]])
+        yield "mf_one_by_one mf_before"
+    if lanes:
+        numbers = range(1, len(lanes) + 1)
+        yield from (
+            _function(f"mf_looks_{number}", [rendered[index] for index in lane]) for number, lane in zip(numbers, lanes, strict=True)
+        )
+        yield _function("mf_looks", [f"mf_looks_{number}" for number in numbers])
+        yield f"stop= lanes='{' '.join(map(str, numbers))}'"
+        yield "mf_side_by_side"
+    if after:
+        yield _function("mf_after", after)
+        yield "mf_one_by_one mf_after"
 
 
 def _function(name: str, lines: Sequence[str]) -> str:
     return "\n".join((f"{name}() {{", ":", *lines, "}"))
-
-
-def _all(rendered: Sequence[str], lanes: Sequence[Sequence[int]], strict: int | None) -> list[str]:
-    """All commands, for who runs them one by one: where there is no room for a temporary file, the lanes' commands too."""
-    if lanes:
-        return [f"mf_commands_{number}" for number in range(1, len(lanes) + 1)]
-    return list(rendered) if strict is None else [*rendered[:strict], "stop=", *rendered[strict:]]
 
 
 def _render_command(index: int, command: Command, manner: Manner, tick_s: float) -> str:

@@ -132,19 +132,22 @@ mf_end() {
   trap '' ALRM
   mf_say end
   # A shell that was forked a moment ago still has our trap for TERM, and would lose that signal when it forgets the trap.
-  kill -KILL "$ticker" "$line"
+  kill -KILL $ticker "$line"
   exit 0
 }
 mf_ticker() {
   while sleep "$tick" && kill -s 0 "$$"; do kill -s ALRM $1; done </dev/null >/dev/null 3>&- 4>&- 5>&-
 }
+# Runs the commands in function $1 one after another, with a clock.
 mf_one_by_one() {
   trap mf_tick ALRM
   trap 'woken=1 failed=1' USR2
   mf_ticker "$$" &
   ticker=$!
-  mf_commands
-  mf_end
+  "$1"
+  kill -KILL "$ticker"
+  ticker=
+  trap : ALRM # not ignored: what is started next would ignore it, too
 }
 """
 
@@ -153,7 +156,7 @@ PREPARE = r"""
 exec 5<&0 </dev/null 3>&1 4>&2 2>/dev/null
 trap mf_gone HUP PIPE TERM INT
 export PATH LC_ALL
-LC_ALL=C p= d= coding= payload= failed=
+LC_ALL=C p= d= ticker= coding= payload= failed=
 cat <&5 >/dev/null 3>&- 4>&- 5>&- &
 line=$!
 # dash has job control only on a terminal (and says so only outside of subshells); where dash is, util-linux is too.

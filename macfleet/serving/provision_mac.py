@@ -119,12 +119,19 @@ class MacRun:
             self._make(task, change, plan.runnable[at + 1 :])
         # Behind an unknown, or with handlers still to run, there will be another round: the Mac stays ours.
         release = (self._hold.release(self._mac),) if plan.ends_here else ()
-        answers = self._make(*last, (), then=(*questions(self._look.facts), *release))
+        answers = self._make(*last, (), look=questions(self._look.facts), last=release)
         if release and answers.pop().ok:
             self._hold.released(self._mac)
         return understand(self._look.facts, answers)
 
-    def _make(self, task: str, change: Change, later: Sequence[tuple[str, Change]], then: Sequence[Command] = ()) -> list[Result]:
+    def _make(
+        self,
+        task: str,
+        change: Change,
+        later: Sequence[tuple[str, Change]],
+        look: Sequence[Command] = (),
+        last: Sequence[Command] = (),
+    ) -> list[Result]:
         """One round trip: written down, made, looked at. Raises what stood in the way, with what is true now."""
         progress, waiting = self._progress, [each for _, each in later]
         take = () if self._hold.holds(self._mac) else self._hold.take(self._mac)
@@ -135,7 +142,7 @@ class MacRun:
         number = len(done) + 1
         try:
             with self._scribe.awaiting(self._mac.name, f"{change.what} ({number} of {number + len(waiting)})"):
-                results = self._line.apply((*before, *change.commands), then)
+                results = self._line.apply((*before, *change.commands), look, last)
         except Unreachable as error:
             truths = [*error.truths, *truths_of(done, change, waiting)]
             raise type(error)(str(error), mac=self._mac.name, truths=truths, hint=error.hint) from error

@@ -165,6 +165,42 @@ def test_what_only_looks_goes_on_behind_a_failure_of_its_own_and_not_behind_one_
     assert [reply.exit_status for reply in failed] == [1]
 
 
+MEET = 'touch "$1"; until [ -e "$2" ]; do sleep 0.05; done; echo met'
+
+
+def meeting(tmp_path):
+    """Two commands that end only when they run at the same time."""
+    left, right = str(tmp_path / "left"), str(tmp_path / "right")
+    return command("sh", "-c", MEET, "sh", left, right, timeout_s=10), command("sh", "-c", MEET, "sh", right, left, timeout_s=10)
+
+
+@pytest.mark.parametrize("manner", [Manner.IN_ORDER, Manner.STOP_AT_FAILURE])
+def test_what_only_looks_goes_side_by_side_between_what_comes_before_and_behind_it(shell, manner, tmp_path):
+    seen = str(tmp_path / "seen")
+    before = [command("touch", seen), command("cat", stdin=b"x")]
+    looks = [*meeting(tmp_path), command("rm", seen), command("cat", stdin=b"y")]
+    last = [command("ls", seen), command("echo", "last")]
+
+    replies = shell([*before, *looks, *last], manner, strict=2, looks=range(2, 6))
+
+    assert [reply.exit_status for reply in replies] == [0, 0, 0, 0, 0, 0, 2, 0]
+    assert [reply.stdout for reply in replies] == [b"", b"x", b"met\n", b"met\n", b"", b"y", b"", b"last\n"]
+
+
+def test_nobody_looks_behind_a_change_that_failed(shell):
+    replies = shell([command("false"), *[command("echo", "never")] * 3], Manner.STOP_AT_FAILURE, strict=1, looks=range(1, 3))
+
+    assert [reply.exit_status for reply in replies] == [1]
+
+
+def test_a_deadline_is_kept_before_among_and_behind_what_looks(shell):
+    slow = command("sleep", "300", timeout_s=0.2)
+
+    replies = shell([slow, slow, command("echo", "x"), slow, command("echo", "y")], looks=range(1, 3))
+
+    assert [reply.exit_status for reply in replies] == [None, None, 0, None, 0]
+
+
 def test_a_tick_at_the_very_end_of_a_command_does_not_lose_its_exit_status(shell):
     # Ticks as often as commands: nearly every script has a command that ends while its shell is about to be woken.
     commands = [command("sh", "-c", f"sleep 0.0{number % 3}; exit {number % 3}", timeout_s=2) for number in range(40)]
@@ -322,10 +358,11 @@ def test_reading_leaves_nothing_in_the_temporary_directory(shell, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reading_works_without_a_place_for_temporary_files(shell, monkeypatch):
+@pytest.mark.parametrize("looks", [range(3), range(1, 3)])
+def test_reading_works_without_a_place_for_temporary_files(shell, monkeypatch, looks):
     monkeypatch.setenv("TMPDIR", "/nowhere")
 
-    assert [reply.stdout for reply in shell([command("echo", "x")] * 3, Manner.SIDE_BY_SIDE)] == [b"x\n"] * 3
+    assert [reply.stdout for reply in shell([command("echo", "x")] * 4, looks=looks)] == [b"x\n"] * 4
 
 
 def test_the_search_path_is_appended_and_the_locale_is_c(shell, monkeypatch):

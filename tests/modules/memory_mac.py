@@ -63,6 +63,7 @@ class MemoryMac(FilePrograms, SettingPrograms, JobPrograms, NetworkPrograms, Oth
     jobs: dict[str, dict] = field(default_factory=dict)  # label → {"plist": bytes, "state": …}
     services: dict[str, dict] = field(default_factory=lambda: {"Thunderbolt Bridge": {"device": "bridge0"}})
     members: list[str] = field(default_factory=lambda: ["en2", "en3"])
+    talks_at: str = ""  # the address that its sshd says we came in by
     stored: dict[str, dict] = field(default_factory=lambda: {"bridge0": {"Interfaces": ["en2", "en3"]}})
     peers: dict[int, str] = field(default_factory=dict)  # receptacle → the domain UUID at the other end
     tailnet: str = "NeedsLogin"
@@ -94,19 +95,19 @@ class MemoryMac(FilePrograms, SettingPrograms, JobPrograms, NetworkPrograms, Oth
 
     # --- a line to it
 
-    def run(self, commands):
-        return [self._run(command) for command in commands]
+    def run(self, commands, then=()):
+        return [self._run(command) for command in (*commands, *then)]
 
     read = run
 
-    def apply(self, commands, then=()):
+    def apply(self, commands, then=(), last=()):
         results = []
         for command in commands:
             self.log.append(str(command))
             results.append(self._run(command))
             if not results[-1].ok:
                 return results
-        return results + self.run(then)
+        return results + self.run(then, last)
 
     def ask(self, facts):
         return Facts.understand({fact: self.run(fact.commands) for fact in facts})

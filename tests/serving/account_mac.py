@@ -88,18 +88,18 @@ class Line:
         self._mac = mac
         self.is_open = True
 
-    def run(self, commands):
-        return [self._mac.run(command) for command in commands]
+    def run(self, commands, then=()):
+        return [self._mac.run(command) for command in (*commands, *then)]
 
     read = run
 
-    def apply(self, commands, then=()):
+    def apply(self, commands, then=(), last=()):
         results = []
         for command in commands:
             results.append(self._mac.run(command))
             if not results[-1].ok:
                 return results
-        return results + self.run(then)
+        return results + self.run(then, last)
 
     def abort(self): ...
     def close(self): ...

@@ -25,15 +25,15 @@ class LedgerMac(MemoryMac):
     heard: list[str] = field(default_factory=list)  # locks, in the order in which they came and went
     is_wanted_by_another: bool = False  # who takes the lock as soon as it is free
 
-    def run(self, commands):
+    def run(self, commands, then=()):
         self.trips.append("run")
-        return super().run(commands)
+        return super().run(commands, then)
 
     def read(self, commands):
         self.trips.append("read")
         return super().run(commands)
 
-    def apply(self, commands, then=()):
+    def apply(self, commands, then=(), last=()):
         self.trips.append("apply")
         results = []
         for command in commands:
@@ -41,7 +41,7 @@ class LedgerMac(MemoryMac):
             results.append(self._run(command))
             if not results[-1].ok:
                 return results
-        return results + super().run(then)
+        return results + super().run(then, last)
 
     def enrol(self, rule):
         """As `enroll` leaves a Mac."""

@@ -45,19 +45,19 @@ class SmallMac:
 
     # --- the connection
 
-    def run(self, commands):
+    def run(self, commands, then=()):
         self._must_be_up()
-        return [self._run(command) for command in commands]
+        return [self._run(command) for command in (*commands, *then)]
 
     read = run
 
-    def apply(self, commands, then=()):
+    def apply(self, commands, then=(), last=()):
         results = []
         for command in commands:
             results += self.run([command])
             if not results[-1].ok:
                 return results
-        return results + self.run(then)
+        return results + self.run(then, last)
 
     def put(self, source, path, *, mode=0o644, owner=None, sudo=False):
         self._must_be_up()
