@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -65,18 +66,18 @@ class Jobs:
         yield findings.fail(self, f"launchd holds back {told}", self.want, f"`sudo launchctl kickstart system/{first}` starts it at once")
 
     def _broken(self, mac: Mac, all_jobs: Mapping[str, Job | None]) -> Iterator[Finding]:
-        told = []
+        told: dict[str, str] = {}
         for label, job in all_jobs.items():
             if job is None or job.is_running or job.pended:
                 continue
-            if job.state == "spawn scheduled":
-                told.append(f"{_short(label)} crashes again and again ({count(job.runs or 0, 'start')}, {_end(job)})")
+            if job.state == "spawn scheduled" and (job.runs or 0) >= _MANY_STARTS:
+                told[label] = f"{_short(label)} crashes again and again ({count(job.runs or 0, 'start')}, {_end(job)})"
+            elif job.state == "spawn scheduled":
+                told[label] = f"{_short(label)} {_end(job)} and waits to be started again"
             elif job.last_exit or (job.keeps_alive and job.runs):
-                told.append(f"{_short(label)} does not run ({_end(job)})")
+                told[label] = f"{_short(label)} does not run ({_end(job)})"
         if told:
-            yield findings.fail(
-                self, "; ".join(told), self.want, f"its log says why: `macfleet exec --mac {mac.name} -- tail {mac.paths.logs}/*.log`"
-            )
+            yield findings.fail(self, "; ".join(told.values()), self.want, f"{_log(mac, all_jobs, next(iter(told)))} says why")
 
     def _restless(self, mac: Mac, all_jobs: Mapping[str, Job | None]) -> Iterator[Finding]:
         """Running now, and started often since the last look."""
@@ -84,9 +85,10 @@ class Jobs:
         then: Mapping[str, int] = look.runs if look else {}
         running = {label: job for label, job in all_jobs.items() if job is not None and job.is_running}
         more = {label: (job.runs or 0) - then[label] for label, job in running.items() if label in then}
-        told = [f"{_short(label)} was started {times} times since the last look" for label, times in more.items() if times >= _MANY_STARTS]
-        if told:
-            yield findings.warn(self, "; ".join(told), self.want, f"`macfleet logs` and {mac.paths.logs} say what ends it")
+        often = {label: times for label, times in more.items() if times >= _MANY_STARTS}
+        if often:
+            have = "; ".join(f"{_short(label)} was started {times} times since the last look" for label, times in often.items())
+            yield findings.warn(self, have, self.want, f"{_log(mac, all_jobs, next(iter(often)))} says what ends it")
         hasty = [
             label for label, job in running.items() if label.endswith(".worker") and (job.exit_timeout_s or _GENTLE_EXIT_S) < _GENTLE_EXIT_S
         ]
@@ -109,6 +111,16 @@ class Jobs:
 
 def _short(label: str) -> str:
     return label.removeprefix("dev.macfleet.")
+
+
+def _log(mac: Mac, all_jobs: Mapping[str, Job | None], label: str) -> str:
+    """The command that shows what a job wrote; services have one of their own."""
+    service = re.fullmatch(r"dev\.macfleet\.(.+)\.(?:worker|gateway)", label)
+    if service:
+        return f"`macfleet logs {service[1]}`"
+    job = all_jobs[label]
+    log = (job and job.log) or f"{mac.paths.logs}/{_short(label)}.log"
+    return f"`macfleet exec --mac {mac.name} -- tail {log}`"
 
 
 def _end(job: Job) -> str:

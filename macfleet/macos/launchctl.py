@@ -33,6 +33,7 @@ class Job:
     program: str | None = None
     pended: str | None = None  # why launchd does not start it by itself: "inefficient", "speculative"; see Low Power Mode
     keeps_alive: bool = False
+    log: str | None = None  # where its stdout goes
 
     @property
     def is_running(self) -> bool:
@@ -68,6 +69,7 @@ def parse_print(text: str) -> Job:
         path=rows.get("path"),
         program=rows.get("program"),
         pended=_reason(rows.get("pended nondemand spawn")),
+        log=rows.get("stdout path"),
         keeps_alive="keepalive" in re.split(r"[ |]+", rows.get("properties", "")),
     )
 

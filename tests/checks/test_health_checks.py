@@ -275,6 +275,11 @@ DEAD = {"state": "not running", "pid": "(none)"}
             "chat.worker crashes again and again (233 starts, ended by Killed: 9)",
         ),
         (
+            job("chat.worker", state="spawn scheduled", pid="(none)", **{"last terminating signal": "Killed: 9"}),
+            "fail",
+            "chat.worker ended by Killed: 9 and waits to be started again",
+        ),
+        (
             job("chat.worker", **{**DEAD, "last exit code": "0", "properties": "keepalive | inferred program"}),
             "fail",
             "chat.worker does not run (ended with 0)",
@@ -291,6 +296,18 @@ def test_jobs(said, verdict, have):
     finding = judge_jobs(said)
 
     assert (finding.verdict, finding.have) == (verdict, have)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "hint"),
+    [
+        ("chat.worker", {}, "`macfleet logs chat` says why"),
+        ("agent", {}, "`macfleet exec --mac studio-1 -- tail /var/log/macfleet/agent.log` says why"),
+        ("wired-limit", {"stdout path": "/var/log/x.log"}, "`macfleet exec --mac studio-1 -- tail /var/log/x.log` says why"),
+    ],
+)
+def test_a_job_that_does_not_run_is_told_with_its_log(name, rows, hint):
+    assert judge_jobs(job(name, **{**DEAD, "last exit code": "1", **rows})).hint == hint
 
 
 def test_a_job_that_low_power_mode_holds_back_is_the_finding_of_power():
