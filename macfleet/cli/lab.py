@@ -148,7 +148,7 @@ def fault(
         str | None, typer.Argument(metavar="MAC[:PORT]", help="On which Mac, and for a cable at which of its Thunderbolt ports")
     ] = None,
     job: Annotated[
-        str | None, typer.Option("--job", help="Which launchd jobs, for worker-killed and worker-frozen; wildcards allowed")
+        str | None, typer.Option("--job", help="Which launchd jobs, for worker-killed, worker-frozen and crash-loop; wildcards allowed")
     ] = None,
     on_reboot: Annotated[bool, typer.Option("--on-reboot", help="For mac-down: only from the next restart on")] = False,
     directory: DirOption = None,
