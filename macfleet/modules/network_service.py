@@ -24,6 +24,7 @@ from macfleet.macos.networksetup import (
     set_as,
     set_service_enabled,
 )
+from macfleet.macos.printenv import OWN_ADDRESS
 from macfleet.modules.base import Surroundings
 
 
@@ -61,10 +62,10 @@ network_service:
 """
 
     def facts(self, args: NetworkServiceArgs, mac: Mac) -> Sequence[Fact[Any]]:
-        return (SERVICES, service_info(args.service))
+        return (SERVICES, service_info(args.service), OWN_ADDRESS)
 
     def diff(self, args: NetworkServiceArgs, mac: Mac, facts: Facts, around: Surroundings) -> Diff:
-        services, info = facts[SERVICES], facts[service_info(args.service)]
+        services, info, own = facts[SERVICES], facts[service_info(args.service)], facts[OWN_ADDRESS]
         if isinstance(services, Unknown):
             return (services,)
         there = next((service for service in services if service.name == args.service), None)
@@ -75,7 +76,7 @@ network_service:
         want = args.wanted()
         if _agrees(info, want) and there.is_enabled == args.enabled:
             return ()
-        _refuse_own_line(mac, args, info)
+        _refuse_own_line(mac, args, info, own)
         return (_change(args, there, info, want),)
 
 
@@ -115,10 +116,11 @@ def _spelt(info: ServiceInfo, is_enabled: bool) -> str:
     return address + (f" by {info.router}" if info.method == "manual" and info.router else "") + ("" if is_enabled else ", off")
 
 
-def _refuse_own_line(mac: Mac, args: NetworkServiceArgs, info: ServiceInfo) -> None:
-    if info.ip == mac.address and (not args.enabled or _ip(args.address) != mac.address):
+def _refuse_own_line(mac: Mac, args: NetworkServiceArgs, info: ServiceInfo, told: str | Unknown | None) -> None:
+    """The inventory may hold a name; the Mac's own sshd knows the address."""
+    if info.ip in (mac.address, told) and info.ip and (not args.enabled or _ip(args.address) != info.ip):
         raise RequestError(
-            f'"{args.service}" has {mac.address}, the address macfleet comes in by: changing it would cut the line',
+            f'"{args.service}" has {info.ip}, the address macfleet comes in by: changing it would cut the line',
             mac=mac.name,
             hint="reach the Mac by another address, or change this one at the Mac",
         )

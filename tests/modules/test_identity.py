@@ -115,6 +115,14 @@ def test_the_line_that_macfleet_comes_in_by_is_not_cut(cut):
         plan(memory, f"network_service: {{service: Ethernet, {cut}}}")
 
 
+def test_a_mac_that_the_inventory_knows_by_name_tells_which_address_it_is():
+    memory = MemoryMac(services={"Ethernet": {"device": "en0", "ip": "10.7.0.1", "mask": "255.255.255.0"}}, talks_at="10.7.0.1")
+    task = "network_service: {service: Ethernet, method: manual, address: 10.7.0.9/24}"
+
+    with pytest.raises(RequestError, match=r'"Ethernet" has 10\.7\.0\.1, the address macfleet comes in by'):
+        plan(memory, task, mac=replace(MAC, address="studio-1.example.net"))
+
+
 @pytest.mark.parametrize("wrong", ["method: manual", "address: 10.0.0.9/24", "method: manual, address: 10.0.0.999/24"])
 def test_an_address_and_its_method_belong_together(wrong):
     with pytest.raises(PlaybookError, match=r"x\.yaml:"):
