@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ _COMMENT_COLUMN = 37
 
 @dataclass(frozen=True)
 class FoundMac:
-    """A Mac that was read. `hardware` is Apple's identifier; `remarks` what a person wants to see beside it."""
+    """A Mac that was read. `hardware` is Apple's identifier; `remarks` what a person wants to see beside it.
+
+    `ports`: each Thunderbolt port in words, with its interface and what it leads to.
+    """
 
     name: str
     address: str
@@ -25,6 +29,7 @@ class FoundMac:
     memory_bytes: int
     port: int = 22
     remarks: str = ""
+    ports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,8 @@ def _mac(mac: FoundMac) -> Iterator[str]:
         yield _line(f"    port: {mac.port}", "of its SSH server")
     yield _line(f"    hardware: {row.alias if row else _word(mac.hardware)}", f"{mac.hardware}, {row.name}" if row else "as it says itself")
     yield _line(f"    memory: {mac.memory_bytes // GIB} GiB", "memory it must have")
+    if mac.ports:
+        yield from textwrap.wrap(f"Thunderbolt {', '.join(mac.ports)}", 120, initial_indent="    # ", subsequent_indent="    #   ")
 
 
 def _unread(mac: UnreadMac) -> Iterator[str]:

@@ -20,11 +20,18 @@ from macfleet.inventory import hardware
 from macfleet.inventory.mac import Inventory, Mac, SshSettings
 from macfleet.inventory.settings import Topology
 from macfleet.inventory.write import Findings, FoundMac, UnreadMac, distinct_names
-from macfleet.macos import scutil, sw_vers, sysctl, system_profiler, uname
-from macfleet.macos.cabling import Cabling, find_links, is_mesh, ring_order
+from macfleet.macos import networksetup, scutil, sw_vers, sysctl, system_profiler, uname
+from macfleet.macos.cabling import Cabling, End, find_links, is_mesh, ring_order
 from macfleet.macos.system_profiler import Port
 
-_QUESTIONS: tuple[Fact[Any], ...] = (uname.KERNEL, sysctl.IDENTITY, sw_vers.VERSION, system_profiler.THUNDERBOLT, scutil.NAMES)
+_QUESTIONS: tuple[Fact[Any], ...] = (
+    uname.KERNEL,
+    sysctl.IDENTITY,
+    sw_vers.VERSION,
+    system_profiler.THUNDERBOLT,
+    networksetup.HARDWARE_PORTS,
+    scutil.NAMES,
+)
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,9 @@ def findings(places: Sequence[Place], facts: Mapping[str, Facts], unread: Mappin
     names = dict(
         zip([place.label for place in read_places], distinct_names(_said_name(place, facts) for place in read_places), strict=True)
     )
-    macs = tuple(_found(names[place.label], place, facts[place.label]) for place in read_places)
     ports = {names[label]: ports for label, said in facts.items() if label in names and not isinstance(ports := said[_PORTS], Unknown)}
-    cabling = find_links(ports, [mac.name for mac in macs])
+    cabling = find_links(ports, list(names.values()))
+    macs = tuple(_found(names[place.label], place, facts[place.label], cabling) for place in read_places)
     found = Findings(user or getpass.getuser(), macs, _unread([place for place in places if place.label in reasons], reasons))
     return replace(found, cables=_cables(cabling), notes=_notes(cabling), topology=_topology(cabling, macs))
 
@@ -122,7 +129,7 @@ def _said_name(place: Place, facts: Mapping[str, Facts]) -> str:
     return own or (place.announced.name if place.announced else place.address)
 
 
-def _found(name: str, place: Place, said: Facts) -> FoundMac:
+def _found(name: str, place: Place, said: Facts, cabling: Cabling) -> FoundMac:
     identity, version, ports = said[sysctl.IDENTITY], said[sw_vers.VERSION], said[_PORTS]
     assert not isinstance(identity, Unknown), "such a Mac stands among the unread"
     remarks = [
@@ -130,7 +137,21 @@ def _found(name: str, place: Place, said: Facts) -> FoundMac:
         "" if isinstance(ports, Unknown) else count(len(ports), "Thunderbolt port"),
     ]
     memory_bytes = max(GIB, identity.memory_bytes // GIB * GIB)
-    return FoundMac(name, place.address, identity.hardware, memory_bytes, place.port, ", ".join(filter(None, remarks)))
+    hardware_ports = said[networksetup.HARDWARE_PORTS]
+    interfaces = {} if isinstance(hardware_ports, Unknown) else networksetup.thunderbolt_interfaces(hardware_ports)
+    told = tuple(_port(name, port, interfaces, cabling) for port in cabling.ports.get(name, ()))
+    return FoundMac(name, place.address, identity.hardware, memory_bytes, place.port, ", ".join(filter(None, remarks)), told)
+
+
+def _port(name: str, port: Port, interfaces: Mapping[int, str], cabling: Cabling) -> str:
+    """`2 (en3) to studio-3:1 at 80 Gb/s`, `4 (en5) free`: which interface a port has is what the Mac says, never computed."""
+    here = End(name, port.receptacle)
+    others = [link.b if link.a == here else link.a for link in cabling.links if here in (link.a, link.b)]
+    interface = f" ({interfaces[port.receptacle]})" if port.receptacle in interfaces else ""
+    speed = f" at {port.speed_gb_s} Gb/s" if port.speed_gb_s else ""
+    if others:
+        return f"{port.receptacle}{interface} to {' and '.join(f'{other.mac}:{other.receptacle}' for other in others)}{speed}"
+    return f"{port.receptacle}{interface} {f'in use{speed}' if port.connected else 'free'}"
 
 
 def _unread(places: Sequence[Place], reasons: Mapping[str, str]) -> tuple[UnreadMac, ...]:

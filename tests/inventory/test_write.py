@@ -1,5 +1,6 @@
 """The inventory that `inventory init` writes: it loads, it is commented like the example, and it says what was found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ def test_the_key_is_taken_as_it_was_given(key):
     wanted = Path(key).expanduser()
 
     assert loaded(ONE, key=key).ssh.key == (wanted if wanted.is_absolute() else Path("/shelf") / key)
+
+
+def test_the_ports_stand_below_their_mac_in_lines_that_fit():
+    ports = tuple(f"{number} (en{number + 1}) to studio-{number}:1 at 80 Gb/s" for number in range(1, 7))
+
+    text = rendered(replace(ONE, ports=ports))
+
+    lines = [line for line in text.splitlines() if "Gb/s" in line]
+    assert lines[0].startswith("    # Thunderbolt 1 (en2) to studio-1:1 at 80 Gb/s, 2 (en3)")
+    assert (len(lines), max(map(len, lines)) <= 124) == (2, True)
+    assert load_inventory(Path("/x/inventory.yaml"), text).macs[0].name == "studio-1"
 
 
 def test_a_mac_that_could_not_be_read_is_a_comment_with_its_reason():

@@ -9,7 +9,7 @@ from macfleet.fleet.bonjour import Sighting
 from macfleet.fleet.pin import HostKey
 from macfleet.inventory.mac import SshSettings
 from macfleet.inventory.settings import Topology
-from macfleet.macos import scutil, sw_vers, sysctl, system_profiler, uname
+from macfleet.macos import networksetup, scutil, sw_vers, sysctl, system_profiler, uname
 from macfleet.serving.inventory_init import (
     Place,
     findings,
@@ -22,7 +22,7 @@ from macfleet.serving.inventory_init import (
 )
 from tests.lab.simulated import answer, make_macs
 
-QUESTIONS = (uname.KERNEL, sysctl.IDENTITY, sw_vers.VERSION, system_profiler.THUNDERBOLT, scutil.NAMES)
+QUESTIONS = (uname.KERNEL, sysctl.IDENTITY, sw_vers.VERSION, system_profiler.THUNDERBOLT, networksetup.HARDWARE_PORTS, scutil.NAMES)
 
 
 def places(*names):
@@ -76,6 +76,17 @@ def test_macs_as_cabled_are_what_is_found(three):
     assert told.cables == ("studio-1:1 studio-2:1", "studio-1:2 studio-3:1", "studio-2:2 studio-3:2")
     assert (told.topology, told.unread, told.notes) == (Topology.MESH, (), ())
     assert told.macs[0].remarks == "macOS 26.5 (25F71), 6 Thunderbolt ports"
+
+
+def test_each_port_says_its_interface_and_where_it_leads(three):
+    assert found(three).macs[1].ports == (
+        "1 (en2) to studio-1:1 at 80 Gb/s",
+        "2 (en3) to studio-3:2 at 80 Gb/s",
+        "3 (en4) free",
+        "4 (en5) free",
+        "5 (en6) free",
+        "6 (en7) free",
+    )
 
 
 def test_a_cable_to_a_mac_that_was_not_asked_is_noted(three):
