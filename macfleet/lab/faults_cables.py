@@ -66,7 +66,12 @@ def _inject_two_cables(mac: MacDir, options: FaultOptions) -> str:
     first = _own_cable(mac, options)
     second = Cable(ends=(_free_port(mac, first.ends[0].mac), _free_port(mac, first.ends[1].mac)))
     save_cables([*load_cables(mac.lab.cables), second], mac.lab.cables)
-    return f"{second} is a second cable beside {first}"
+    return remember(mac, "two-cables", f"{second} is a second cable beside {first}")
+
+
+def _heal_two_cables(mac: MacDir) -> None:
+    if forget(mac, "two-cables") is not None:
+        _take_unplanned_out(mac)
 
 
 def _inject_cable_moved(mac: MacDir, options: FaultOptions) -> str:
@@ -80,7 +85,7 @@ def _inject_cable_moved(mac: MacDir, options: FaultOptions) -> str:
 
 def _heal_cable_moved(mac: MacDir) -> None:
     if forget(mac, "cable-moved") is not None:
-        _heal_two_cables(mac)
+        _take_unplanned_out(mac)
         _heal_cable_out(mac)
 
 
@@ -92,7 +97,7 @@ def _free_port(mac: MacDir, name: str) -> Plug:
     return Plug(mac=name, receptacle=min(free))
 
 
-def _heal_two_cables(mac: MacDir) -> None:
+def _take_unplanned_out(mac: MacDir) -> None:
     """What the fleet is not planned with goes out again at this Mac."""
     kind = hardware.find(load_state(mac.state).hardware)
     planned = {cable.ends for cable in cabling(kind, [each.name for each in mac.lab.macs()])[1]} if kind else set()

@@ -61,6 +61,7 @@ EXPECTED = {
     "slow-link": Named(MAC, "ethernet", "100 Mb/s", "warn"),
     "tb4-cable": Named(FLEET, "cabling", "runs at 40 Gb/s"),
     "dock": Named(FLEET, "cabling", "runs at 40 Gb/s, through a hub or dock"),
+    "dock": Named(FLEET, "cabling", "runs at 40 Gb/s, through a hub or dock"),
     "cable-out": Named(FLEET, "cabling", "no cable between studio-1 and studio-2"),
     "rdma-port-down": Named(FLEET, "cable-rdma", "is PORT_DOWN"),
     "internet-sharing": Named(MAC, "thunderbolt-bridge", "en2 in bridge100 now"),
