@@ -25,8 +25,8 @@ from macfleet.core.finding import Finding, Verdict
 
 if TYPE_CHECKING:
     from macfleet.checks.base import FleetCheck
-    from macfleet.checks.past import Past
     from macfleet.cli.output import Output
+    from macfleet.serving.looks import Kept
     from macfleet.serving.verify import Verification
 
 SinceOption = Annotated[
@@ -67,7 +67,7 @@ def verify(
     Each run is kept in the journal, so that the next one can say what is new. `macfleet explain CHECK` says why a check matters.
     Exits 0 when everything is as wanted, 1 when a check fails or could not be judged, 3 when a Mac is unreachable.
     """
-    from macfleet.serving.looks import load_past
+    from macfleet.serving.looks import load_kept
     from macfleet.serving.verify import verify as run
 
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
@@ -81,8 +81,8 @@ def verify(
 
         before = find_run(session.journal.entries(), since)
     with session.fleet() as fleet:
-        past = load_past(session.inventory.state_dir, fleet.clock.now())
-        verification = run(fleet, past=past, fleet_checks=checks_about_fleet(playbook))
+        kept = load_kept(session.inventory.state_dir, fleet.clock.now())
+        verification = run(fleet, past=kept.past, fleet_checks=checks_about_fleet(playbook))
     if junit is not None:
         write_junit(junit, verification)
     if before is not None:
@@ -93,7 +93,7 @@ def verify(
         session.output.json(verification.as_json())
     else:
         show(session.output, verification)
-    keep(session, past, verification)
+    keep(session, kept, verification)
     raise typer.Exit(verification.exit_code)
 
 
@@ -124,15 +124,20 @@ def show(output: Output, verification: Verification) -> None:
         output.next_step("macfleet provision")
 
 
-def keep(session: Session, past: Past, verification: Verification) -> None:
+def keep(session: Session, kept: Kept, verification: Verification) -> None:
     """For the next run: what was seen, and a line in the journal. Nobody's verdict depends on a directory that may be written."""
     from macfleet.core.errors import MacfleetError
-    from macfleet.serving.drift import journal_entry
-    from macfleet.serving.looks import save_looks
+    from macfleet.serving.drift import journal_entry, snapshot
+    from macfleet.serving.looks import Seen, save_looks
 
+    journal = session.journal
+    earlier = kept.seen if journal.path.exists() else None  # somebody may have begun a new journal
+    entry = journal_entry(verification, earlier)
     try:
-        session.journal.write("verify", **journal_entry(verification))
-        save_looks(session.inventory.state_dir, past, verification.looks)
+        journal.write("verify", **entry)
+        is_new = isinstance(entry["seen"], dict) and journal.id is not None
+        seen = Seen(journal.id or 0, snapshot(verification).digest) if is_new else earlier
+        save_looks(session.inventory.state_dir, kept.past, verification.looks, seen)
     except MacfleetError as error:
         session.output.warn(f"{error}: the next run cannot say what is new since this one")
     except OSError as error:

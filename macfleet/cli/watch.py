@@ -38,21 +38,21 @@ class Watch:
 
     def run(self) -> NoReturn:
         from macfleet.serving.drift import snapshot
-        from macfleet.serving.looks import load_past
+        from macfleet.serving.looks import load_kept
         from macfleet.serving.verify import verify
 
         output = self._session.output
         with self._session.fleet() as fleet:
-            past = load_past(self._session.inventory.state_dir, fleet.clock.now())
-            verification = verify(fleet, past=past, fleet_checks=self._about_fleet)
+            kept = load_kept(self._session.inventory.state_dir, fleet.clock.now())
+            verification = verify(fleet, past=kept.past, fleet_checks=self._about_fleet)
             self._first(verification)
-            keep(self._session, past, verification)
+            keep(self._session, kept, verification)
             before = snapshot(verification)
             output.talk(f"looking again every {format_duration(self._every_s)}; Ctrl-C ends it")
             while True:
                 fleet.clock.sleep(self._every_s)
                 _try_again(fleet, verification)
-                verification = verify(fleet, past=past, fleet_checks=self._about_fleet)
+                verification = verify(fleet, past=kept.past, fleet_checks=self._about_fleet)
                 before = self._next(before, verification, fleet.clock.now())
 
     def _first(self, verification: Verification) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from typing import Any
 
 from macfleet.core.errors import RequestError
 from macfleet.core.finding import Finding, Verdict
+from macfleet.serving.looks import Seen
 from macfleet.serving.verify import Verification
 
 # One check's findings, as (verdict, have); a reading that moves by itself is kept as "".
@@ -25,6 +28,10 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         return {"macs": self.macs, "fleet": self.fleet}
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,13 @@ class Run:
         return {"id": self.id, "time": self.time}
 
 
-def journal_entry(verification: Verification) -> dict[str, Any]:
-    """What the journal keeps of a run: for people how it ended and what was wrong, and `seen`, which a later drift is taken from."""
+def journal_entry(verification: Verification, seen: Seen | None = None) -> dict[str, Any]:
+    """What the journal keeps of a run: for people how it ended and what was wrong, and `seen`, which a later drift is taken from.
+
+    Most runs find what the one before found: then `seen` is the number of the run that has it in full. A fleet of 256 Macs that
+    is looked at every five minutes would fill 200 MB a day otherwise.
+    """
+    now = snapshot(verification)
     outcomes = Counter(mac.outcome for mac in verification.macs)
     wrong = [(mac.mac, finding) for mac in verification.macs for finding in mac.findings] + [(FLEET, each) for each in verification.fleet]
     return {
@@ -77,13 +89,15 @@ def journal_entry(verification: Verification) -> dict[str, Any]:
             for where, finding in wrong
             if finding.verdict is not Verdict.OK
         ],
-        "seen": snapshot(verification).as_json(),
+        "seen": seen.run if seen is not None and seen.digest == now.digest else now.as_json(),
     }
 
 
 def find_run(entries: Sequence[Mapping[str, Any]], number: str) -> Run:
     """The run with this number, or the last one for `last`. Raises RequestError, which names those there are."""
-    runs = [run for entry in entries if (run := _run(entry)) is not None]
+    numbered = [(entry["id"], parse_snapshot(entry.get("seen"))) for entry in entries if isinstance(entry.get("id"), int)]
+    in_full = {number: seen for number, seen in numbered if seen is not None}
+    runs = [run for entry in entries if (run := _run(entry, in_full)) is not None]
     if not runs:
         raise RequestError("the journal has no earlier run of `verify` to compare with", hint="run `macfleet verify` once without --since")
     if number == "last":
@@ -95,10 +109,12 @@ def find_run(entries: Sequence[Mapping[str, Any]], number: str) -> Run:
     raise RequestError(f"run {number} is no earlier `verify` of this fleet", hint=f"the latest are {known}; `macfleet history` lists all")
 
 
-def _run(entry: Mapping[str, Any]) -> Run | None:
-    seen = parse_snapshot(entry.get("seen")) if entry.get("event") == "verify" else None
-    number, time = entry.get("id"), entry.get("time")
-    return Run(number, time, seen) if seen is not None and isinstance(number, int) and isinstance(time, str) else None
+def _run(entry: Mapping[str, Any], in_full: Mapping[int, Snapshot]) -> Run | None:
+    number, time, seen = entry.get("id"), entry.get("time"), entry.get("seen")
+    if entry.get("event") != "verify" or not isinstance(number, int) or not isinstance(time, str):
+        return None
+    found = in_full.get(seen if isinstance(seen, int) else number)
+    return None if found is None else Run(number, time, found)
 
 
 def snapshot(verification: Verification) -> Snapshot:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,35 @@ _DAY_S = 86400.0
 _MOST_SAMPLES = 120
 
 
-def load_past(directory: Path, now_s: float) -> Past:
+@dataclass(frozen=True)
+class Seen:
+    """Which run's findings stand in the journal in full, and their digest: a run that finds the same only points at it."""
+
+    run: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All that earlier runs left for this one."""
+
+    past: Past
+    seen: Seen | None = None
+
+
+def load_kept(directory: Path, now_s: float) -> Kept:
     """What earlier runs kept. A file that is not there, cut short or from a later macfleet is no past, and no error."""
     try:
         stored = json.loads((directory / FILE_NAME).read_text())
         if stored["schema"] != _SCHEMA:
-            return Past(now_s)
-        return Past(now_s, {name: _history(entry) for name, entry in stored["macs"].items()})
+            return Kept(Past(now_s))
+        seen = None if stored["seen"] is None else Seen(int(stored["seen"]["run"]), str(stored["seen"]["digest"]))
+        return Kept(Past(now_s, {name: _history(entry) for name, entry in stored["macs"].items()}), seen)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        return Past(now_s)
+        return Kept(Past(now_s))
 
 
-def save_looks(directory: Path, past: Past, looks: Mapping[str, tuple[Look, Sample | None]]) -> None:
+def save_looks(directory: Path, past: Past, looks: Mapping[str, tuple[Look, Sample | None]], seen: Seen | None = None) -> None:
     """`past` with these newer looks in it, written whole or not at all. Macs that did not answer keep what they had."""
     macs = {name: _entry(history) for name, history in past.macs.items()}
     for name, (look, sample) in looks.items():
@@ -40,7 +57,7 @@ def save_looks(directory: Path, past: Past, looks: Mapping[str, tuple[Look, Samp
         macs[name] = _entry(History(look, _with(samples, sample)))
     directory.mkdir(parents=True, exist_ok=True)
     new = directory / f"{FILE_NAME}.{os.getpid()}.new"
-    new.write_text(json.dumps({"schema": _SCHEMA, "macs": macs}))
+    new.write_text(json.dumps({"schema": _SCHEMA, "seen": None if seen is None else asdict(seen), "macs": macs}))
     os.replace(new, directory / FILE_NAME)
 
 

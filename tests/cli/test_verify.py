@@ -21,7 +21,8 @@ from macfleet.cli.watch import Watch
 from macfleet.core.errors import RequestError
 from macfleet.core.finding import Finding, Verdict
 from macfleet.fleet.journal import Journal
-from macfleet.serving.drift import Run, snapshot
+from macfleet.serving.drift import Run, find_run, snapshot
+from macfleet.serving.looks import Kept, load_kept
 from macfleet.serving.reachable import REACHABLE
 from macfleet.serving.verify import MacVerification, Verification
 from tests.checks.macs import CHECKS
@@ -98,10 +99,23 @@ def test_a_directory_that_cannot_be_written_costs_a_warning_and_no_verdict(tmp_p
         journal=Journal(state_dir / "journal.jsonl"), inventory=SimpleNamespace(state_dir=state_dir), output=Output(stderr=err)
     )
 
-    keep(session, Past(), AFTER)
+    keep(session, Kept(Past()), AFTER)
 
     assert err.getvalue().startswith("warning: the journal ")
     assert err.getvalue().endswith("the next run cannot say what is new since this one\n")
+
+
+def test_a_run_that_finds_the_same_takes_little_room_in_the_journal(tmp_path):
+    for _ in range(3):
+        session = SimpleNamespace(
+            journal=Journal(tmp_path / "journal.jsonl"), inventory=SimpleNamespace(state_dir=tmp_path), output=Output()
+        )
+        keep(session, load_kept(tmp_path, 0.0), AFTER)
+
+    entries = Journal(tmp_path / "journal.jsonl").entries()
+
+    assert [entry["seen"] if isinstance(entry["seen"], int) else "in full" for entry in entries] == ["in full", 1, 1]
+    assert find_run(entries, "last").snapshot == snapshot(AFTER)
 
 
 @pytest.mark.parametrize(

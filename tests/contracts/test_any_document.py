@@ -89,7 +89,7 @@ def lined(entries):
 
 def read_looks(text, folder):
     (folder / looks.FILE_NAME).write_text(text)
-    return looks.load_past(folder, 0.0)
+    return looks.load_kept(folder, 0.0)
 
 
 def read_journal(text, folder):

@@ -7,6 +7,7 @@ import pytest
 from macfleet.core.errors import RequestError
 from macfleet.core.finding import Finding, Verdict
 from macfleet.serving.drift import drift, find_run, journal_entry, snapshot
+from macfleet.serving.looks import Seen
 from macfleet.serving.verify import MacVerification, Verification
 
 OK, WARN, FAIL, UNKNOWN = Verdict.OK, Verdict.WARN, Verdict.FAIL, Verdict.UNKNOWN
@@ -88,6 +89,23 @@ def test_the_journal_says_in_short_what_was_wrong():
 
     assert (entry["macs"], entry["outcomes"], entry["exit_code"]) == (["studio-1"], {"differs": 1}, 1)
     assert entry["findings"] == [{"on": "studio-1", "check": "power", "verdict": "fail", "have": "sleep 1"}]
+
+
+def test_a_run_that_found_the_same_points_at_the_one_that_has_it_in_full():
+    run, other = a_run(("power", FAIL, "sleep 1")), a_run(("power", OK, "as wanted"))
+    journal = entries(run, other)
+    journal.append({"time": "2026-11-09", "event": "verify", "id": 9, **journal_entry(run, Seen(1, snapshot(run).digest))})
+
+    assert journal[-1]["seen"] == 1
+    assert find_run(journal, "9").snapshot == snapshot(run)
+    assert isinstance(journal_entry(other, Seen(1, snapshot(run).digest))["seen"], dict)
+
+
+def test_a_run_that_points_at_nothing_is_none():
+    journal = [{"time": "2026-11-09", "event": "verify", "id": 9, "seen": 1}]
+
+    with pytest.raises(RequestError):
+        find_run(journal, "9")
 
 
 def test_last_is_the_last_verify_and_no_other_run():
