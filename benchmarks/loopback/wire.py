@@ -7,14 +7,30 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass
+class Wire:
+    """Leads to a Mac. `round_trips`: how often the near side spoke when the far side had just spoken, or began."""
+
+    port: int
+    round_trips: int = 0
+    who_spoke: str = "far"
+
+    def spoke(self, who: str) -> None:
+        if who == "near" and self.who_spoke == "far":
+            self.round_trips += 1
+        self.who_spoke = who
 
 
 @contextlib.contextmanager
-def slow_wire(port: int, round_trip_s: float) -> Iterator[int]:
+def slow_wire(port: int, round_trip_s: float) -> Iterator[Wire]:
     """A port that leads to `port` on loopback; every byte is half of `round_trip_s` under way, in either direction."""
     server = socket.create_server(("127.0.0.1", 0))
     lines: list[socket.socket] = []
+    wire = Wire(server.getsockname()[1])
 
     def accept() -> None:
         with contextlib.suppress(OSError):
@@ -26,12 +42,14 @@ def slow_wire(port: int, round_trip_s: float) -> Iterator[int]:
                 lines.extend((near, far))
                 for line in (near, far):
                     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                for source, sink in ((near, far), (far, near)):
-                    _Half(source, sink, round_trip_s / 2).start()
+                wire.spoke("near")  # SYN
+                wire.spoke("far")
+                for who, source, sink in (("near", near, far), ("far", far, near)):
+                    _Half(lambda who=who: wire.spoke(who), source, sink, round_trip_s / 2).start()
 
     threading.Thread(target=accept, daemon=True).start()
     try:
-        yield server.getsockname()[1]
+        yield wire
     finally:
         server.close()
         for line in lines:
@@ -41,7 +59,8 @@ def slow_wire(port: int, round_trip_s: float) -> Iterator[int]:
 class _Half:
     """One direction: bytes wait in a queue until their time has come, and do not wait for each other."""
 
-    def __init__(self, source: socket.socket, sink: socket.socket, delay_s: float):
+    def __init__(self, on_words: Callable[[], None], source: socket.socket, sink: socket.socket, delay_s: float):
+        self._on_words = on_words
         self._source, self._sink, self._delay_s = source, sink, delay_s
         self._under_way: deque[tuple[float, bytes]] = deque()
         self._has_more = threading.Semaphore(0)
@@ -57,6 +76,8 @@ class _Half:
                 data = self._source.recv(1 << 16)
             except OSError:
                 data = b""
+            if data:
+                self._on_words()
             self._under_way.append((time.monotonic() + self._delay_s, data))
             self._has_more.release()
 

@@ -2,7 +2,7 @@
 
 Runs in the `sh` of a fresh Mac (bash 3.2) and in dash (a lab on Debian): no `timeout`, no Python, no arrays, no `wait -n`.
 A command costs a fork and two execs in dash and two forks in bash; in a reading it costs less, see `lanes.py`. Around a whole
-script there are three more: a ticker (`sleep` in a loop, it stands in for `timeout`), and a `cat` on stdin that ends with the
+script there are three more: a ticker (`sleep` in a loop, it stands in for `timeout`), and a shell that reads stdin and ends with the
 line, so that a command does not outlive its operator.
 
 Why two in bash: its `wait` is left by longjmp when a tick comes, and a child that waitpid() has reaped at that very moment,
@@ -157,7 +157,7 @@ exec 5<&0 </dev/null 3>&1 4>&2 2>/dev/null
 trap mf_gone HUP PIPE TERM INT
 export PATH LC_ALL
 LC_ALL=C p= d= ticker= coding= payload= failed=
-cat <&5 >/dev/null 3>&- 4>&- 5>&- &
+(exec 3>&- 4>&-; while read -r _ <&5; do :; done) >/dev/null &
 line=$!
 # dash has job control only on a terminal (and says so only outside of subshells); where dash is, util-linux is too.
 set -m

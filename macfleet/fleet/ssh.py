@@ -18,6 +18,7 @@ from typing import Any
 
 import fabric
 import paramiko
+from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from macfleet.core.errors import HostKeyMismatch, HostKeyUnknown, RequestError
 from macfleet.core.secret import Secret
@@ -26,6 +27,7 @@ from macfleet.fleet.remote import OnResult, RemoteConnection
 from macfleet.inventory.mac import Mac, SshSettings
 
 OPEN_CHANNEL_S = 20.0
+RESTING_S = 5.0
 # paramiko puts aes128-ctr first; GCM copies 1.3 to 1.5 times as fast.
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 SYSTEM_KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
@@ -165,12 +167,14 @@ class SshLine:
     def __init__(self, line: fabric.Connection):
         self._line = line
         self._transport: paramiko.Transport = line.transport
+        for hop in _hops(line):
+            _rest(hop.transport)
 
     def execute(self, command: str) -> paramiko.Channel:
         try:
             channel = self._transport.open_session(timeout=OPEN_CHANNEL_S)
             channel.settimeout(OPEN_CHANNEL_S)
-            channel.exec_command(command)
+            _request(channel, command)
         except paramiko.SSHException as error:
             raise OSError(str(error)) from error
         return channel
@@ -193,6 +197,25 @@ class SshLine:
 
     def close(self) -> None:
         _close(self._line)
+
+
+def _request(channel: paramiko.Channel, command: str) -> None:
+    """`Channel.exec_command`, but for its wait: a round trip before the script may follow. A server that refuses closes the channel."""
+    inner: Any = channel  # what follows is what that method does, with parts of paramiko that have no types
+    message = paramiko.Message()
+    message.add_byte(cMSG_CHANNEL_REQUEST)
+    message.add_int(channel.remote_chanid)
+    message.add_string("exec")
+    message.add_boolean(True)
+    message.add_string(command)
+    inner._event_pending()
+    inner.transport._send_user_message(message)
+
+
+def _rest(transport: paramiko.Transport) -> None:
+    """paramiko's thread looks ten times a second whether somebody has closed the line. Ours are closed so that it wakes: `_close`."""
+    if isinstance(transport.sock, socket.socket):
+        transport.sock.settimeout(RESTING_S)
 
 
 class _PinnedKeys(paramiko.MissingHostKeyPolicy):
