@@ -117,8 +117,11 @@ def _why_not(said: Facts) -> str:
         return f"what it is cannot be read: {identity.reason}"
     if not identity.is_apple_silicon:
         return f"this is an Intel Mac ({identity.hardware}); macfleet is for Apple silicon"
-    if hardware.find(identity.hardware) is None:
+    row = hardware.find(identity.hardware)
+    if row is None:
         return f'"{identity.hardware}" is no Mac that this macfleet knows; a newer one may'
+    if not row.comes_with(identity.memory_bytes // GIB):
+        return f"a {row.name} with {identity.memory_bytes // GIB} GiB is none that this macfleet knows; a newer one may"
     return ""
 
 

@@ -135,7 +135,7 @@ def test_they_are_still_as_wanted_after_a_restart_that_waited_for_a_password(sta
 
     stage.must("lab", "heal", "filevault-locked", "--dir", str(stage.folder))
 
-    until(lambda: stage.type("verify").exit_code == 0, deadline_s=60)
+    assert (ended := verified(stage)).exit_code == 0, str(ended)
 
 
 def test_unenrolling_alone_is_refused_while_there_is_more_of_macfleet(stage):
@@ -155,6 +155,15 @@ def test_and_let_nobody_in_without_the_password(stage):
     refused = stage.must("verify", "--json", exit_code=3).json
 
     assert all("does not let admin in" in mac["findings"][0]["have"] for mac in refused["macs"])
+
+
+def verified(stage, deadline_s=60.0):
+    """Jobs need a moment after a boot: the first verify that is content, else the last one in time."""
+    end = time.monotonic() + deadline_s
+    ended = stage.type("verify")
+    while ended.exit_code != 0 and time.monotonic() < end:
+        ended = stage.type("verify")
+    return ended
 
 
 def until(condition, deadline_s=20.0):

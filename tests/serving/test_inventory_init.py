@@ -118,6 +118,7 @@ def test_more_macs_than_ports_want_a_ring(tmp_path):
         (sysctl.IDENTITY, Unknown("`sysctl` ended with 1"), "what it is cannot be read: `sysctl` ended with 1"),
         (sysctl.IDENTITY, sysctl.Identity("Macmini8,1", 1 << 34, "Intel(R)", False), "this is an Intel Mac (Macmini8,1)"),
         (sysctl.IDENTITY, sysctl.Identity("Mac99,1", 1 << 34, "Apple M9", True), '"Mac99,1" is no Mac that this macfleet knows'),
+        (sysctl.IDENTITY, sysctl.Identity("Mac15,14", 7 << 30, "Apple M3 Ultra", True), "a Mac Studio M3 Ultra (2025) with 7 GiB is none"),
     ],
 )
 def test_what_cannot_be_in_an_inventory_is_left_out_with_its_reason(three, fact, said, reason):
