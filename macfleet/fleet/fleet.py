@@ -19,6 +19,7 @@ from macfleet.core.outcome import Outcome, Report
 from macfleet.core.result import Result
 from macfleet.fleet.clock import SystemClock
 from macfleet.fleet.connection import Connection
+from macfleet.fleet.open_files import allow_for
 from macfleet.fleet.reach import Reach
 from macfleet.inventory.mac import Inventory, Mac, SshSettings
 
@@ -55,6 +56,8 @@ class Fleet:
         self.inventory = inventory
         self.macs = tuple(macs)
         self.clock: Clock = clock or SystemClock()
+        if connect is None:
+            allow_for(len(inventory.macs))
         self._connect = connect or _SshConnect()
         self._observer = observer
         self._observing = threading.Lock()
