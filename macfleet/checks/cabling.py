@@ -63,11 +63,20 @@ class Cabling:
 
     def _missing(self, cables: Cables, macs: Sequence[Mac], recorded: Sequence[Cable]) -> Iterator[Finding]:
         pairs = tuple(_needed(cables, macs))
+        if len(pairs) > 3 and not cables.links:
+            yield self._none_at_all([mac for mac in macs if mac.name in cables.ports])
+            return
         for pair, free in zip(pairs, suggest_cables(cables, pairs, _taken_last(macs)), strict=True):
             topology = next(mac.settings.interconnect.topology for mac in macs if mac.name == pair[0])
             size = sum(mac.settings.interconnect.topology is topology for mac in macs)
             ends = recorded_cables.recorded_ends(*pair, recorded, cables) or free
             yield self._no_cable(cables, pair, ends, topology, size)
+
+    def _none_at_all(self, macs: Sequence[Mac]) -> Finding:
+        """Macs that were just unpacked: a finding for each cable would be a page of them."""
+        plans = dict.fromkeys(f"`macfleet cables --plan {mac.settings.interconnect.topology}`" for mac in macs)
+        have = f"no cable between any of the {len(macs)} Macs"
+        return findings.fail(self, have, _want(macs), f"{' and '.join(plans)} says which ports to connect")
 
     def _no_cable(
         self, cables: Cables, pair: tuple[str, str], ends: tuple[End | None, End | None], topology: Topology, size: int

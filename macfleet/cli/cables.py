@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -65,7 +65,7 @@ def cables(
         raise RequestError("without asking the Macs nothing can be drawn", hint="--offline goes with --plan")
     report = None if offline else _read(session)
     if plan is not None:
-        raise typer.Exit(_plan(session, report, plan.value))
+        raise typer.Exit(_plan(session, report, plan))
     assert report is not None
     raise typer.Exit(_draw(session, report, svg))
 
@@ -134,9 +134,10 @@ def _write_svg(session: Session, cable_map: CableMap, path: Path) -> None:
     session.output.answer(f"drawn into {path}: {sentence(cable_map)}")
 
 
-def _plan(session: Session, report: Report[Facts] | None, shape: Any) -> int:
+def _plan(session: Session, report: Report[Facts] | None, wanted: Shape) -> int:
     from macfleet.placement.cabling_plan import CablingPlan, offline_boards, plan_cabling, read_boards, recorded_links
 
+    shape: Literal["mesh", "ring"] = "mesh" if wanted is Shape.MESH else "ring"
     if report is None:
         there = recorded_links(session.inventory.cables or (), [mac.name for mac in session.macs])
         planned = plan_cabling(offline_boards([(mac.name, mac.hardware) for mac in session.macs]), shape, there)

@@ -44,6 +44,15 @@ def test_a_missing_cable_is_named_with_the_free_ports_on_both_sides():
     assert finding.hint == "connect studio-3 Thunderbolt 3 with studio-4 Thunderbolt 3, at 80 Gb/s"
 
 
+def test_macs_without_a_single_cable_are_told_where_the_plan_is():
+    finding = the_one(Shelf(cables=()), "cabling")
+
+    assert (finding.have, finding.hint) == (
+        "no cable between any of the 4 Macs",
+        "`macfleet cables --plan mesh` says which ports to connect",
+    )
+
+
 def test_every_bad_cable_is_a_finding_of_its_own():
     assert all_of(Shelf(cables=MESH[:-1], slow_cables=MESH[:1]), "cabling") == [
         ("fail", "studio-1 Thunderbolt 1 ↔ studio-2 Thunderbolt 1 runs at 40 Gb/s"),
