@@ -73,9 +73,12 @@ class Demo:
         self.type("macfleet", "verify")
         self.type("macfleet", "provision", "--dry-run")
 
-        self.chapter("Break a cable and see whether it is found", "The finding must name both ends. Then the cable is put back.")
+        self.chapter(
+            "Break a cable and see whether it is found", "The finding names both ends, the drawing shows the gap. Then it is put back."
+        )
         self.type("macfleet", "lab", "fault", "cable-out", "studio-2:2")
         self.type("macfleet", "verify", "--quiet", expect=(1,))
+        self.type("macfleet", "cables")
         self.type("macfleet", "lab", "heal", "cable-out")
 
         self.chapter(
