@@ -1,3 +1,4 @@
+import plistlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -274,6 +275,16 @@ def test_no_secret_is_in_a_report():
 
     assert one.secrets_seen == ["tskey-hidden"]
     assert "tskey" not in str(report.as_json())
+
+
+@pytest.mark.parametrize("tag", PLAYBOOK.tags)
+def test_every_job_of_a_tag_finds_the_directory_of_its_log(tag):
+    one, two = pair()
+
+    run(Lines(studio_1=one, studio_2=two), playbook=PLAYBOOK.tagged([tag]))
+
+    logs = [plistlib.loads(job["plist"]).get("StandardErrorPath", "/") for job in one.jobs.values()]
+    assert [log for log in logs if str(Path(log).parent) not in {"/", *one.files}] == []
 
 
 @pytest.mark.parametrize("tag", PLAYBOOK.tags)
