@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from macfleet.cli.completion import mac_names
+from macfleet.cli.enroll_answer import Enrolment, answer, as_json
 from macfleet.cli.first_login import PasswordStdinOption, Pinned, can_be_asked, pin_first, read_password
 from macfleet.cli.folding import fold, name_macs
-from macfleet.cli.output import column_width
 from macfleet.cli.session import (
     DryRunOption,
     GroupOption,
@@ -27,46 +27,17 @@ from macfleet.cli.session import (
 from macfleet.core.words import count
 
 if TYPE_CHECKING:
-    from macfleet.cli.output import Output, Watcher
-    from macfleet.core.change import Change
-    from macfleet.core.errors import MacfleetError
+    from macfleet.cli.output import Watcher
     from macfleet.core.outcome import Report
     from macfleet.fleet.fleet import Connect, Fleet
     from macfleet.fleet.public_key import PublicKey
     from macfleet.inventory.mac import Mac
-    from macfleet.serving.enroll import Enrolled, EnrolPlan
+    from macfleet.serving.enroll_plan import EnrolPlan
 
 MacsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[MAC]...", help="Which Macs; wildcards allowed; all without any", autocompletion=mac_names),
+    typer.Argument(metavar="MAC", help="Which Macs; wildcards allowed; all without any", autocompletion=mac_names),
 ]
-
-
-@dataclass
-class _Run:
-    """What became of each Mac, in the order of the inventory."""
-
-    macs: Sequence[Mac]
-    changes: dict[str, tuple[Change, ...]] = field(default_factory=dict)
-    enrolled: dict[str, Enrolled] = field(default_factory=dict)
-    waiting: set[str] = field(default_factory=set)  # shown, and not wanted or only looked at
-    errors: dict[str, MacfleetError] = field(default_factory=dict)
-
-    def outcome(self, mac: str) -> str:
-        from macfleet.core.errors import AuthenticationFailed, Unreachable
-
-        if mac in self.errors:
-            is_away = isinstance(self.errors[mac], Unreachable) and not isinstance(self.errors[mac], AuthenticationFailed)
-            return "unreachable" if is_away else "failed"
-        if mac in self.waiting:
-            return "would change"
-        return "enrolled" if self.changes.get(mac) else "as wanted"
-
-    @property
-    def exit_code(self) -> int:
-        if self.errors:
-            return 3
-        return 1 if self.waiting or any(done.owns_volume is False for done in self.enrolled.values()) else 0
 
 
 def enroll(
@@ -95,12 +66,12 @@ def enroll(
 
     session = Session(Options(inventory, macs, group, tag, json, verbose, quiet))
     key = find_public_key(session.inventory.ssh)
-    run = _Run(session.macs)
+    run = Enrolment(session.macs)
     _enroll(session, run, key, _Manner(password_stdin, dry_run, yes))
     if json:
-        session.output.json(_as_json(run))
+        session.output.json(as_json(run))
     else:
-        _answer(session.output, run)
+        answer(session.output, run)
     raise typer.Exit(run.exit_code)
 
 
@@ -111,7 +82,7 @@ class _Manner:
     yes: bool
 
 
-def _enroll(session: Session, run: _Run, key: PublicKey, manner: _Manner) -> None:
+def _enroll(session: Session, run: Enrolment, key: PublicKey, manner: _Manner) -> None:
     """Host keys, what is needed, the password, the plan, the changes, the proof; each Mac comes as far as it can."""
     from macfleet.core.errors import Interrupted
 
@@ -138,11 +109,12 @@ def _enroll(session: Session, run: _Run, key: PublicKey, manner: _Manner) -> Non
         _write_down(session, run, pinned)
 
 
-def _change(session: Session, run: _Run, macs: Sequence[Mac], key: PublicKey, manner: _Manner, watcher: Watcher) -> Report[EnrolPlan]:
+def _change(session: Session, run: Enrolment, macs: Sequence[Mac], key: PublicKey, manner: _Manner, watcher: Watcher) -> Report[EnrolPlan]:
     """The password is asked for only when some Mac wants it."""
     from macfleet.core.outcome import Report
     from macfleet.fleet.password import PasswordLogin
-    from macfleet.serving.enroll import Need, apply, look, plan
+    from macfleet.serving.enroll import apply, look, plan
+    from macfleet.serving.enroll_plan import Need
 
     with _fleet(session, macs, watcher) as fleet:
         needs = look(fleet)
@@ -164,7 +136,7 @@ def _change(session: Session, run: _Run, macs: Sequence[Mac], key: PublicKey, ma
     return plans
 
 
-def _prove(session: Session, run: _Run, plans: Report[EnrolPlan], watcher: Watcher) -> None:
+def _prove(session: Session, run: Enrolment, plans: Report[EnrolPlan], watcher: Watcher) -> None:
     from macfleet.serving.enroll import prove
 
     finished = [mac for mac in run.macs if mac.name not in run.errors and mac.name not in run.waiting]
@@ -197,7 +169,7 @@ def _wanted(session: Session, plans: Report[EnrolPlan], manner: _Manner) -> bool
     return session.consent(f"Make {count(number, 'change')} on {count(len(changes), 'Mac')}?", yes=manner.yes)
 
 
-def _write_down(session: Session, run: _Run, pinned: Pinned) -> None:
+def _write_down(session: Session, run: Enrolment, pinned: Pinned) -> None:
     """A line for each Mac whose host key was pinned, or where something was changed."""
     planned = {mac: changes for mac, changes in run.changes.items() if mac not in run.waiting}
     for mac in [mac.name for mac in run.macs if mac.name in planned or mac.name in pinned.newly]:
@@ -209,49 +181,3 @@ def _write_down(session: Session, run: _Run, pinned: Pinned) -> None:
             changes=[change.as_json() for change in planned.get(mac, ())],
             error=str(error) if error else None,
         )
-
-
-def _answer(output: Output, run: _Run) -> None:
-    width = column_width([mac.name for mac in run.macs])
-    for mac in run.macs:
-        output.mac_line(mac.name, run.outcome(mac.name), _proof(run.enrolled.get(mac.name)), width=width)
-    steps = fold({mac: [(step.what, step.do) for step in done.by_hand] for mac, done in run.enrolled.items()})
-    if steps:
-        output.answer("by hand, at the Mac:")
-    for (what, do), macs in steps:
-        output.answer(f"  {what}{f'  [{name_macs(macs, of=len(run.macs))}]' if len(run.macs) > 1 else ''}")
-        output.answer(f"    {do}")
-    outcomes = [run.outcome(mac.name) for mac in run.macs]
-    tally = [(outcomes.count(word), word) for word in ("enrolled", "as wanted", "would change", "failed", "unreachable")]
-    output.answer(", ".join(f"{count(number, 'Mac')} {word}" for number, word in tally if number))
-    for error in run.errors.values():
-        output.error(error)
-    if run.enrolled and not run.errors and not run.waiting:
-        output.next_step("macfleet verify")
-
-
-def _proof(done: Enrolled | None) -> str:
-    if done is None:
-        return ""
-    owner = {True: "owns the volume", False: "owns no volume", None: "volume owner unknown"}[done.owns_volume]
-    return f"{done.user} gets in with the key, sudo does not ask, {owner}"
-
-
-def _as_json(run: _Run) -> dict[str, Any]:
-    macs = [_mac_as_json(run, mac.name) for mac in run.macs]
-    outcomes = ("enrolled", "as wanted", "would change", "failed", "unreachable")
-    counts = {word.replace(" ", "_"): sum(mac["outcome"] == word for mac in macs) for word in outcomes}
-    return {"schema": 1, "macs": macs, "summary": {"macs": len(macs), **counts, "exit_code": run.exit_code}}
-
-
-def _mac_as_json(run: _Run, mac: str) -> dict[str, Any]:
-    done, error = run.enrolled.get(mac), run.errors.get(mac)
-    return {
-        "mac": mac,
-        "outcome": run.outcome(mac),
-        "user": done.user if done else None,
-        "changes": [change.as_json() for change in run.changes.get(mac, ())],
-        "owns_volume": done.owns_volume if done else None,
-        "by_hand": [{"what": step.what, "do": step.do} for step in done.by_hand] if done else [],
-        "error": str(error) if error else None,
-    }

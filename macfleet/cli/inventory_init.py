@@ -35,7 +35,8 @@ class _Manner:
 
 def init(
     addresses: Annotated[
-        list[str] | None, typer.Argument(metavar="[ADDRESS[:PORT]]...", help="Where the Macs are; without any, whoever Bonjour announces")
+        list[str] | None,
+        typer.Argument(metavar="ADDRESS", help="Where the Macs are, as ADDRESS or ADDRESS:PORT; without any, whoever Bonjour announces"),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; it must not be there yet")] = Path("inventory.yaml"),
     user: Annotated[

@@ -9,7 +9,7 @@ from macfleet.fleet.fleet import Fleet
 from macfleet.fleet.public_key import PublicKey
 from macfleet.inventory.mac import Inventory
 from macfleet.serving import enroll, unenroll
-from macfleet.serving.enroll import Need
+from macfleet.serving.enroll_plan import Need
 from tests.serving.account_mac import PASSWORD, AccountMac
 
 KEY = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIOURKEYX", "ann@laptop", "~/.ssh/id_ed25519.pub")
@@ -133,6 +133,7 @@ def test_a_linux_box_is_no_mac(mac):
     mac.run = lambda command, run=mac.run: type(run(command))(command, 0, "Linux\n") if command.argv[0] == "uname" else run(command)
 
     assert str(planned(mac)["studio-1"].error) == "studio-1: 10.0.0.1 is no Mac: its kernel is Linux"
+    assert "is no Mac" in str(enroll.look(fleet(mac, mac.connect_by_password))["studio-1"].error)
 
 
 def test_an_account_that_owns_no_volume_is_said(mac):
