@@ -43,7 +43,9 @@ def cables(
     mac: MacOption = None,
     group: GroupOption = None,
     tag: TagOption = None,
-    svg: Annotated[Path | None, typer.Option("--svg", help="Draw into this file instead; `-` is stdout", show_default=False)] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Draw into this SVG file, with --plan the plan; `-` is stdout", show_default=False)
+    ] = None,
     plan: Annotated[Shape | None, typer.Option("--plan", help="Say which cables to plug for this", show_default=False)] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="With --plan: ask no Mac, believe the inventory's cables, take other ports for free")
@@ -59,13 +61,11 @@ def cables(
     Exits 1 when the planned cabling is impossible, and says why and what instead; 3 when a Mac is unreachable.
     """
     session = Session(Options(inventory, mac, group, tag, json, verbose, quiet))
-    if plan is not None and svg is not None:
-        raise RequestError("--svg draws what is plugged in, --plan says what to plug", hint="give one of them")
     if offline and plan is None:
         raise RequestError("without asking the Macs nothing can be drawn", hint="--offline goes with --plan")
     report = None if offline else _read(session)
     if plan is not None:
-        raise typer.Exit(_plan(session, report, plan))
+        raise typer.Exit(_plan(session, report, plan, svg))
     assert report is not None
     raise typer.Exit(_draw(session, report, svg))
 
@@ -85,7 +85,7 @@ def _draw(session: Session, report: Report[Facts], svg: Path | None) -> int:
     silent: dict[str, Facts | Unknown] = {name: Unknown(str(error)) for name, error in report.errors().items()}
     cable_map = make_map(session.macs, {**silent, **report.values()}, session.inventory.order)
     if svg is not None:
-        _write_svg(session, cable_map, svg)
+        _write_svg(session, cable_map, svg, sentence(cable_map))
     elif session.options.json:
         session.output.json(cable_map.as_json())
     else:
@@ -120,10 +120,10 @@ def sentence(cable_map: CableMap) -> str:
     return ", ".join(filter(None, (count(there, "cable"), carry, gone, silent)))
 
 
-def _write_svg(session: Session, cable_map: CableMap, path: Path) -> None:
+def _write_svg(session: Session, cable_map: CableMap, path: Path, told: str) -> None:
     from macfleet.cli.cables_svg import render_svg
 
-    text = render_svg(cable_map, f"{session.inventory.name}: {sentence(cable_map)}")
+    text = render_svg(cable_map, f"{session.inventory.name}: {told}")
     if str(path) == "-":
         session.output.fragment(text)
         return
@@ -131,44 +131,53 @@ def _write_svg(session: Session, cable_map: CableMap, path: Path) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MacfleetError(f"{path} cannot be written: {error.strerror}") from error
-    session.output.answer(f"drawn into {path}: {sentence(cable_map)}")
+    session.output.answer(f"drawn into {path}: {told}")
 
 
-def _plan(session: Session, report: Report[Facts] | None, wanted: Shape) -> int:
+def _plan(session: Session, report: Report[Facts] | None, wanted: Shape, svg: Path | None) -> int:
     from macfleet.placement.cabling_plan import CablingPlan, offline_boards, plan_cabling, read_boards, recorded_links
 
     shape: Literal["mesh", "ring"] = "mesh" if wanted is Shape.MESH else "ring"
+    macs = [(mac.name, mac.hardware) for mac in session.macs]
     if report is None:
-        there = recorded_links(session.inventory.cables or (), [mac.name for mac in session.macs])
-        planned = plan_cabling(offline_boards([(mac.name, mac.hardware) for mac in session.macs]), shape, there)
+        boards, there = offline_boards(macs), recorded_links(session.inventory.cables or (), [name for name, _ in macs])
+    elif report.ok:
+        boards, there = read_boards(macs, report.values(), session.inventory.order)
     else:
-        if not report.ok:
-            for error in report.errors().values():
-                session.output.error(error)
-            session.output.talk("which ports are free nobody knows there; `--offline` plans by the inventory alone")
-            return 3
-        boards, cabling = read_boards([(mac.name, mac.hardware) for mac in session.macs], report.values(), session.inventory.order)
-        planned = plan_cabling(boards, shape, cabling)
+        for error in report.errors().values():
+            session.output.error(error)
+        session.output.talk("which ports are free nobody knows there; `--offline` plans by the inventory alone")
+        return 3
+    planned = plan_cabling(boards, shape, there)
     if session.options.json:
         session.output.json(planned.as_json())
-    elif isinstance(planned, CablingPlan):
-        _show_plan(session.output, planned)
-    else:
+    elif not isinstance(planned, CablingPlan):
         _show_refusal(session.output, planned)
+    elif svg is not None:
+        from macfleet.placement.cable_map import plan_map
+
+        _write_svg(session, plan_map(planned, boards), svg, _in_short(planned))
+    else:
+        _show_plan(session.output, planned)
     return 0 if isinstance(planned, CablingPlan) else 1
 
 
-def _show_plan(output: Output, plan: CablingPlan) -> None:
+def _in_short(plan: CablingPlan) -> str:
     new = len(plan.plug) + len(plan.replace)
     todo = f"{count(new, 'cable')} to plug" if new else "all are there"
-    output.answer(f"a {plan.shape} of {count(len(plan.macs), 'Mac')} has {count(len(plan.cables), 'cable')}; {todo}")
+    todo += f", {count(len(plan.unplug), 'cable')} to unplug first" if plan.unplug else ""
+    return f"a {plan.shape} of {count(len(plan.macs), 'Mac')} has {count(len(plan.cables), 'cable')}; {todo}"
+
+
+def _show_plan(output: Output, plan: CablingPlan) -> None:
+    output.answer(_in_short(plan))
     for verb, links in (("keep", plan.keep), ("unplug", plan.unplug), ("replace", plan.replace), ("plug", plan.plug)):
         for link in links:
             why = f", which runs at {link.speed_gb_s} Gb/s" if verb == "replace" else ""
             output.answer(f"  {verb:<8} {link}{why}")
     for note in plan.notes:
         output.warn(note)
-    if new:
+    if plan.plug or plan.replace:
         output.talk("each a Thunderbolt 5 cable: what it trains at counts, not its label")
     if not plan.is_done:
         output.next_step("macfleet cables")

@@ -12,7 +12,13 @@ from macfleet.macos.cabling import End
 from macfleet.placement.cable_map import CableMap, CableState, DrawnCable, DrawnMac, DrawnPort
 
 _WIDE = 120  # from here on there is room for what each Mac is and each port's address
-_STYLES = {CableState.RDMA: "green", CableState.NO_RDMA: "yellow", CableState.UNKNOWN: "magenta", CableState.MISSING: "red"}
+_STYLES = {
+    CableState.RDMA: "green",
+    CableState.NO_RDMA: "yellow",
+    CableState.UNKNOWN: "magenta",
+    CableState.THERE: "",
+    CableState.MISSING: "red",
+}
 
 
 class _Pen(NamedTuple):
@@ -27,7 +33,13 @@ class _Pen(NamedTuple):
 
 
 _HEAVY, _LIGHT, _DASHED = _Pen(*"━┃┓┛┝╸"), _Pen(*"─│┐┘├╴"), _Pen(*"╌╎┐┘├╴")
-_PENS = {CableState.RDMA: _HEAVY, CableState.NO_RDMA: _LIGHT, CableState.UNKNOWN: _LIGHT, CableState.MISSING: _DASHED}
+_PENS = {
+    CableState.RDMA: _HEAVY,
+    CableState.NO_RDMA: _LIGHT,
+    CableState.UNKNOWN: _LIGHT,
+    CableState.THERE: _LIGHT,
+    CableState.MISSING: _DASHED,
+}
 _CROSSINGS = {(True, True): "╋", (True, False): "┿", (False, True): "╂", (False, False): "┼"}
 
 

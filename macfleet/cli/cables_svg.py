@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,11 +16,19 @@ _BOX_H = 92.0
 _MARGIN = 36.0
 _MOST_LABELS = 15  # beyond, only what is not as it should be is labelled; each cable says all when pointed at
 
-_CLASSES = {CableState.RDMA: "rdma", CableState.NO_RDMA: "ip", CableState.UNKNOWN: "unknown", CableState.MISSING: "missing"}
+_CLASSES = {
+    CableState.RDMA: "rdma",
+    CableState.NO_RDMA: "ip",
+    CableState.UNKNOWN: "unknown",
+    CableState.THERE: "there",
+    CableState.MISSING: "missing",
+}
+_AS_IT_SHOULD_BE = (CableState.RDMA, CableState.THERE)
 _WORDS = {
     CableState.RDMA: "carries RDMA",
     CableState.NO_RDMA: "no RDMA",
     CableState.UNKNOWN: "RDMA unknown",
+    CableState.THERE: "plugged in",
     CableState.MISSING: "wanted, not there",
 }
 _STYLE = """\
@@ -33,6 +42,7 @@ _STYLE = """\
   .cable { fill: none; stroke-linecap: round; } .halo { fill: none; stroke: #ffffff; stroke-width: 7; }
   .rdma { stroke: #1d8a4a; stroke-width: 3.5; } .ip { stroke: #b26a00; stroke-width: 2.5; stroke-dasharray: 9 5; }
   .unknown { stroke: #8e44ad; stroke-width: 2.5; stroke-dasharray: 2 6; }
+  .there, .port-there { stroke: #4a5563; stroke-width: 3; } .port-there { stroke-width: 1.5; }
   .missing { stroke: #c0392b; stroke-width: 2; stroke-dasharray: 4 6; }
   .plate { fill: #ffffff; stroke: #dfe3e8; } .label { font-size: 11px; }
   @media (prefers-color-scheme: dark) {
@@ -40,7 +50,7 @@ _STYLE = """\
     text { fill: #e6e9ee; } .kind, .interface { fill: #98a2b0; } .port { fill: #15181d; stroke: #67707c; }
     .port-rdma { fill: #12351f; } .port-ip { fill: #3a2a0c; } .port-unknown { fill: #301a38; } .port-missing { fill: #3a1614; }
     .port-device { fill: #3b434e; } .rdma, .port-rdma { stroke: #3fbf75; } .ip, .port-ip { stroke: #e0a13a; }
-    .unknown, .port-unknown { stroke: #c07de0; } .missing, .port-missing { stroke: #ef6a5e; }
+    .there, .port-there { stroke: #b6c0cc; } .unknown, .port-unknown { stroke: #c07de0; } .missing, .port-missing { stroke: #ef6a5e; }
   }
 """
 
@@ -150,6 +160,8 @@ def _cable(cable: DrawnCable, sockets: dict[End, _Socket]) -> str:
 def _told(cable: DrawnCable) -> str:
     if cable.state is CableState.MISSING:
         return "no cable"
+    if cable.speed_gb_s is None and cable.state is CableState.THERE:
+        return _WORDS[cable.state]
     return f"{cable.speed}, {_WORDS[cable.state]}{', through a hub' if cable.via_hub else ''}"
 
 
@@ -198,11 +210,12 @@ def _port_told(port: DrawnPort, end: End) -> str:
 
 def _labels(cables: Sequence[DrawnCable], sockets: dict[End, _Socket], seats: Sequence[_Seat]) -> Iterator[str]:
     """The speed on each cable, where no other label and no box is; with many cables only on those that are not right."""
+    most, _ = Counter(cable.state for cable in cables).most_common(1)[0] if cables else (None, 0)
     taken = [(seat.x - seat.width / 2, seat.y - seat.height / 2, seat.x + seat.width / 2, seat.y + seat.height / 2) for seat in seats]
     for cable in cables:
-        if cable.state is CableState.RDMA and len(cables) > _MOST_LABELS:
+        if len(cables) > _MOST_LABELS and cable.state in (*_AS_IT_SHOULD_BE, most):
             continue
-        words = _told(cable) if cable.state is not CableState.RDMA else cable.speed
+        words = cable.speed if cable.state in _AS_IT_SHOULD_BE and cable.speed_gb_s else _told(cable)
         shares = (20,) if cable.b is None else (10, 9, 11, 8, 12, 7, 13, 6, 14, 5, 15, 4, 16)
         words = f"another Mac, {words}" if cable.b is None else words
         width = 6.1 * len(words) + 12
@@ -236,7 +249,7 @@ def _legend(cables: CableMap, x: float, y: float) -> Iterator[str]:
         found = cables.of(state)
         if not found:
             continue
-        speeds = sorted({cable.speed for cable in found}) if state is not CableState.MISSING else []
+        speeds = sorted({cable.speed for cable in found if cable.speed_gb_s})
         words = f"{len(found)} × {', '.join((*speeds, _WORDS[state]))}"
         yield f'<path class="cable {_CLASSES[state]}" d="M{x:.0f} {y - 4:.0f}h34"/>'
         yield f'<text x="{x + 42:.0f}" y="{y:.0f}">{escape(words)}</text>'

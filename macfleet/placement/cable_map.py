@@ -15,13 +15,15 @@ from macfleet.macos import system_profiler
 from macfleet.macos.cable_rdma import Broken, EndState, Step, first_broken, read_end
 from macfleet.macos.cabling import Cabling, Dangling, End, Link, find_links, missing_pairs, suggest_cables
 from macfleet.macos.system_profiler import Port
+from macfleet.placement.cabling_plan import Board, CablingPlan
 
 
 class CableState(StrEnum):
     RDMA = "RDMA"
     NO_RDMA = "no RDMA"
     UNKNOWN = "RDMA unknown"
-    MISSING = "missing"  # wanted by the topology, and not there
+    THERE = "plugged in"  # of a plan: it stays as it is
+    MISSING = "missing"  # wanted by the topology or by a plan, and not there
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,24 @@ def make_map(macs: Sequence[Mac], facts: Mapping[str, Facts | Unknown], order: S
     return CableMap(tuple(_mac(mac, ports, facts, cabling) for mac in macs), (*cables, *_missing(cabling, macs)))
 
 
+def plan_map(plan: CablingPlan, boards: Sequence[Board]) -> CableMap:
+    """What a plan ends in: what stays, what is replaced, what is to be plugged in. Of the ports only what a plan knows."""
+    macs = tuple(DrawnMac(board.mac, _kind(board.hardware), _board_ports(board)) for board in boards)
+    stays = [DrawnCable(link.a, link.b, CableState.THERE, link.speed_gb_s, link.via_hub) for link in plan.keep]
+    slow = [DrawnCable(link.a, link.b, CableState.NO_RDMA, link.speed_gb_s, link.via_hub, "replace it") for link in plan.replace]
+    new = [DrawnCable(link.a, link.b, CableState.MISSING, why="plug it in") for link in plan.plug]
+    return CableMap(macs, (*stays, *slow, *new))
+
+
+def _board_ports(board: Board) -> tuple[DrawnPort, ...]:
+    return tuple(DrawnPort(port, other_device=port in board.taken) for port in board.ports)
+
+
+def _kind(model_identifier: str) -> str:
+    row = hardware.find(model_identifier)
+    return row.name if row is not None else model_identifier
+
+
 def _ports_of(facts: Facts | Unknown | None) -> tuple[Port, ...] | Unknown:
     if facts is None:
         return Unknown("was not asked")
@@ -166,9 +186,7 @@ def taken_last(macs: Sequence[Mac]) -> frozenset[End]:
 
 
 def _mac(mac: Mac, ports: Mapping[str, tuple[Port, ...]], facts: Mapping[str, Facts | Unknown], cabling: Cabling) -> DrawnMac:
-    row = hardware.find(mac.hardware)
-    kind = row.name if row is not None else mac.hardware
-    own = facts.get(mac.name)
+    kind, own = _kind(mac.hardware), facts.get(mac.name)
     if mac.name not in ports or not isinstance(own, Facts):
         told = _ports_of(own)
         return DrawnMac(mac.name, kind, (), told.reason if isinstance(told, Unknown) else "")

@@ -186,6 +186,17 @@ def test_a_plan_as_json_is_possible_or_not(run):
     assert ring["plug"][0] == {"a": {"mac": "a", "port": 1}, "b": {"mac": "b", "port": 1}, "speed_gb_s": None}
 
 
-@pytest.mark.parametrize("words", [("--offline",), ("--plan", "ring", "--svg", "x.svg")])
-def test_what_makes_no_sense_is_refused(run, words):
-    assert isinstance(run(*words).exception, RequestError)
+def test_a_plan_is_a_picture_too_for_whoever_goes_to_the_rack(run, tmp_path):
+    (tmp_path / "inventory.yaml").write_text(INVENTORY + "fleet: {cables: ['b:3 a:2']}\n")
+
+    result = run("--plan", "ring", "--offline", "--svg", str(tmp_path / "plan.svg"))
+
+    assert result.stdout == f"drawn into {tmp_path / 'plan.svg'}: a ring of 5 Macs has 5 cables; 4 cables to plug\n"
+    root, _ = viewed((tmp_path / "plan.svg").read_text())
+    titles = [title.text for title in root.iter(f"{SVG}title")]
+    assert "a Thunderbolt 2 ↔ b Thunderbolt 3: plugged in" in titles
+    assert sum(title.endswith("no cable: plug it in") for title in titles) == 4
+
+
+def test_without_asking_the_macs_only_a_plan_can_be_made(run):
+    assert isinstance(run("--offline").exception, RequestError)
