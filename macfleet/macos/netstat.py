@@ -46,6 +46,7 @@ ROUTES = ask("routes", command("netstat", "-rn", "-f", "inet", timeout_s=10), pa
 
 
 def _route(row: list[str]) -> Route:
-    if len(row) not in (4, 5, 6) or not re.fullmatch(r"[A-Za-z]+", row[2]) or not re.fullmatch(r"[a-z]+\d+", row[3]):
+    # Flags may hold digits (protocol-specific ones, UHW3I), and interfaces digits in the middle (p2p0).
+    if len(row) not in (4, 5, 6) or not re.fullmatch(r"[A-Za-z1-3]+", row[2]) or not re.fullmatch(r"[a-z][a-z0-9]*", row[3], re.ASCII):
         raise unparsable(_PROGRAM, f'"{" ".join(row)[:80]}" is no route')
     return Route(*row[:4])
