@@ -161,8 +161,11 @@ def _users(macs: Sequence[Mac]) -> str:
 def _wanted(session: Session, plans: Report[EnrolPlan], manner: _Manner) -> bool:
     """The changes, shown; then the yes to them."""
     changes = plans.values()
-    for line, macs in fold({mac: [change.line() for change in planned.changes] for mac, planned in changes.items()}):
+    said = {mac: [(change.line(), change.detail) for change in planned.changes] for mac, planned in changes.items()}
+    for (line, detail), macs in fold(said):
         session.output.talk(f"  {line}{f'  [{name_macs(macs, of=len(changes))}]' if len(changes) > 1 else ''}")
+        for row in detail.splitlines() if manner.dry_run or session.options.verbose else ():
+            session.output.talk(f"    {row}")
     if manner.dry_run or not changes:
         return False
     number = sum(len(planned.changes) for planned in changes.values())

@@ -18,6 +18,7 @@ from macfleet.inventory.mac import Mac
 from macfleet.macos import authorized_keys, dseditgroup, id, sudo, uname, visudo
 from macfleet.macos.authorized_keys import Listed
 from macfleet.macos.files import file_state
+from macfleet.modules.detail import text_diff
 
 
 class Need(StrEnum):
@@ -95,7 +96,7 @@ def _rule(mac: Mac, line: Connection, user: str) -> Change:
         f"{user} may use sudo without a password",
         (visudo.install_rule(path, visudo.render_rule(user)),),
         undo=(command("rm", "-f", path, sudo=True, timeout_s=10),),
-        detail="".join(f"+{text}\n" for text in visudo.render_rule(user).splitlines()),
+        detail=text_diff(mac.paths.shown(path), None, visudo.render_rule(user)),
     )
 
 
@@ -107,10 +108,11 @@ def _key(mac: Mac, facts: Facts, user: str, key: PublicKey) -> Sequence[Change]:
     listed = Listed(home, has_directory=state is not None, text=text)
     if listed.holds(key.line):
         return ()
-    before = "absent" if text is None else f"{len(text.splitlines())} lines"
-    after = f"lets in {key.fingerprint} ({key.source})"
+    # Named by the key: a Mac that two operators have enrolled has two such entries in its ledger.
+    what, after = f"key {key.fingerprint} of {user}", f"let in ({key.source})"
     add, remove = authorized_keys.add(listed, key.line), authorized_keys.remove(listed, key.line)
-    return (Change(f"authorized_keys of {user}", before, after, (add,), undo=(remove,), detail=f"+{key.line}\n"),)
+    detail = text_diff(authorized_keys.FILE, text, f"{key.line}\n{text or ''}")
+    return (Change(what, "not let in", after, (add,), undo=(remove,), detail=detail),)
 
 
 def no_mac(mac: Mac, facts: Facts) -> MacfleetError | None:

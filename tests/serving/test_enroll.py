@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from macfleet.core.clock import HandClock
+from macfleet.core.outcome import Outcome, Report
 from macfleet.core.secret import Secret
 from macfleet.fleet.fleet import Fleet
 from macfleet.fleet.public_key import PublicKey
@@ -52,7 +53,7 @@ def test_the_plan_is_a_rule_and_a_key_and_writes_nothing(mac):
 
     assert [change.line() for change in plans["studio-1"].value.changes] == [
         "sudoers /etc/sudoers.d/macfleet-admin absent → admin may use sudo without a password",
-        f"authorized_keys of admin absent → lets in {KEY.fingerprint} (~/.ssh/id_ed25519.pub)",
+        f"key {KEY.fingerprint} of admin not let in → let in (~/.ssh/id_ed25519.pub)",
     ]
     assert tree(mac) == before
 
@@ -75,7 +76,7 @@ def test_the_ledger_knows_both_before_they_are_made(mac):
 
     assert [(line["what"], line["by"], line["before"]) for line in lines] == [
         ("sudoers /etc/sudoers.d/macfleet-admin", "enroll", "absent"),
-        ("authorized_keys of admin", "enroll", "absent"),
+        (f"key {KEY.fingerprint} of admin", "enroll", "not let in"),
     ]
 
 
@@ -127,6 +128,22 @@ def test_somebody_elses_rule_of_that_name_is_not_written_over(mac):
     mac.rule.write_text("admin ALL=(ALL) ALL\n")
 
     assert "is there already on studio-1, and still sudo asks" in str(planned(mac)["studio-1"].error)
+
+
+def test_keys_that_cannot_be_read_are_not_written_over(mac):
+    (mac.home / ".ssh").write_text("a file where the directory should be")
+
+    error = planned(mac)["studio-1"].error
+
+    assert "whose keys admin lets in cannot be read" in str(error)
+    assert mac.said == []
+
+
+def test_a_change_shows_the_text_it_makes(mac):
+    rule, key = planned(mac)["studio-1"].value.changes
+
+    assert rule.detail.splitlines()[-1] == "+admin ALL=(ALL) NOPASSWD: ALL"
+    assert key.detail.splitlines()[-1] == f"+{KEY.line}"
 
 
 def test_a_linux_box_is_no_mac(mac):
@@ -195,7 +212,7 @@ def test_unenrolling_leaves_the_mac_byte_for_byte_as_it_was(mac):
 
     assert [entry.what for entry in plans["studio-1"].value.entries] == [
         "sudoers /etc/sudoers.d/macfleet-admin",
-        "authorized_keys of admin",
+        f"key {KEY.fingerprint} of admin",
     ]
     assert done.ok
     assert tree(mac) == before
@@ -206,6 +223,20 @@ def test_keys_that_were_there_before_stay(mac):
     mac.authorized.write_text("ssh-rsa THEIRS bob@desk")
     before = tree(mac)
     enrolled(mac)
+
+    unenrolled(mac)
+
+    assert tree(mac) == before
+
+
+def test_two_operators_each_have_their_key_and_both_are_taken_away(mac):
+    before = tree(mac)
+    enrolled(mac)
+    other = PublicKey("ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAITHEIRS=", "bob@desk", "his SSH agent")
+    with fleet(mac, mac.connect_by_password) as one:
+        plans = enroll.plan(one, Report((Outcome("studio-1", Need.LOGIN),)), other)
+        enroll.apply(one, plans, PASSWORD)
+    assert mac.authorized.read_text() == f"{other.line}\n{KEY.line}\n"
 
     unenrolled(mac)
 
