@@ -82,7 +82,7 @@ def _lines(found: Findings, key: str | None, known_hosts: str) -> Iterator[str]:
     yield "# yaml-language-server: $schema=inventory.schema.json"
     yield "#"
     yield "# Written by `macfleet inventory init` from what the Macs said. Change it as you like: nothing writes it a second time."
-    yield "# `macfleet inventory check` points at mistakes by line; an editor does with `macfleet inventory schema > inventory.schema.json`."
+    yield "# `macfleet inventory check` points at mistakes by line, an editor with `macfleet inventory schema > inventory.schema.json`."
     yield "# inventory.example.yaml explains every key there is."
     yield ""
     yield _line("fleet:", "what holds for every Mac")
