@@ -175,7 +175,8 @@ def test_a_mac_that_dies_in_the_middle_of_provision_says_how_far_it_came_and_goe
     assert "  runtime was absent, and may be half changed now\n" in ended.stderr
     assert "  not begun: launchd dev.macfleet.agent\n" in ended.stderr
     assert works_again(stage)
-    assert outcomes(stage.must("provision", "--yes", "--json")) == {ONE: "ok", TWO: "changed"}
+    assert "next: macfleet provision --resume\n" in ended.stderr
+    assert outcomes(stage.must("provision", "--resume", "--yes", "--json")) == {TWO: "changed"}
     assert outcomes(stage.must("verify", "--json")) == {ONE: "ok", TWO: "ok"}
     assert outcomes(stage.must("lock", "show", "--json")) == {ONE: "free", TWO: "free"}
 
