@@ -97,6 +97,8 @@ def _enroll(session: Session, run: Enrolment, key: PublicKey, manner: _Manner) -
             plans = _change(session, run, pinned.macs, key, manner, watcher)
             _prove(session, run, plans, watcher)
     except KeyboardInterrupt:
+        for name in run.under_way():
+            run.errors[name] = Interrupted("interrupted: nobody has looked how far it came", mac=name)
         raise Interrupted(
             "enroll was interrupted",
             truths=[

@@ -38,6 +38,10 @@ class Enrolment:
             return "would change"
         return "enrolled" if self.changes.get(mac) else "as wanted"
 
+    def under_way(self) -> list[str]:
+        """The Macs where something was to be changed, and where nobody knows yet what became of it."""
+        return [mac for mac in self.changes if mac not in self.waiting and mac not in self.errors and mac not in self.enrolled]
+
     @property
     def exit_code(self) -> int:
         if self.errors:
