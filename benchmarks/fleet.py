@@ -205,7 +205,8 @@ def beside_peers(bench: Benchmark) -> None:
     for count in bench.options.peers:
         servers = bench.servers[:count]
         inventory = fleet_of(servers, bench.base, bench.recording)
-        wall, cpu = asked(inventory, commands)
+        times = [measure(lambda inventory=inventory: ask(inventory, commands)) for _ in range(5)]
+        wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
         for name in peers.NAMES:
             cost = peers.ask_by(name, bin_dir, servers, commands, bench.search_path)
             what = f"{name}: wall for {len(commands)} questions, {count} Macs"
@@ -215,11 +216,6 @@ def beside_peers(bench: Benchmark) -> None:
             else:
                 bench.say(Ratio(what, round(cost.wall_s / wall, 1), "x macfleet", "", True, more))
     bench.say(Ratio(f"peers: {peers.versions(bin_dir)}", 0, "", "", True))
-
-
-def asked(inventory: Inventory, commands: Sequence[Command]) -> tuple[float, float]:
-    """Wall and CPU seconds of the best of five: what a busy machine adds, it adds by chance."""
-    return min(measure(lambda: ask(inventory, commands)) for _ in range(5))
 
 
 def ask(inventory: Inventory, commands: Sequence[Command]) -> None:
