@@ -13,6 +13,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import fabric
+import paramiko
 import pytest
 
 from macfleet.core.command import command
@@ -408,6 +409,52 @@ def test_a_silent_command_is_not_a_silent_mac(sshd, line):
     (result,) = patient.run([command("sleep", "1")])
 
     assert result.ok
+
+
+def test_a_resting_line_wakes_nobody_and_still_ends_at_once(line):
+    transport = line._line._transport
+
+    resting_s = transport.sock.gettimeout()
+    line.close()
+
+    assert resting_s > 2
+    wait_until(lambda: not transport.is_alive(), "its thread has ended", deadline_s=resting_s / 2)
+
+
+class RunsNothing(paramiko.ServerInterface):
+    """Lets everybody in and refuses every command."""
+
+    def get_allowed_auths(self, username):
+        return "publickey"
+
+    def check_auth_publickey(self, username, key):
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind, channel):
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel, words):
+        return False
+
+
+def test_a_server_that_runs_no_commands_is_noticed_at_once(sshd):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            transport = paramiko.Transport(server.accept()[0])
+            transport.add_server_key(paramiko.PKey.from_path(sshd.host_key))
+            transport.start_server(server=RunsNothing())
+
+        threading.Thread(target=serve, daemon=True).start()
+        mac = replace(sshd.mac, port=server.getsockname()[1])
+        known = sshd.known_hosts.read_text().replace(str(sshd.port), str(mac.port))
+        sshd.known_hosts.write_text(known)
+        connection = open_connection(mac, sshd.ssh)
+
+        with pytest.raises(ConnectionDropped, match="the connection dropped before `true` finished"):
+            connection.run([command("true")])
+
+        connection.close()
 
 
 def test_a_login_shell_that_is_none_is_said(make_sshd):
