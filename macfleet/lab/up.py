@@ -131,7 +131,7 @@ def _start_one(mac: MacDir, sockets: str) -> int:
         (os.POSIX_SPAWN_DUP2, 1, 2),
         *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),
     ]
-    return os.posix_spawn(sys.executable, [sys.executable, "-m", "macfleet.lab.mac", str(mac.path)], os.environ, file_actions=files)
+    return os.posix_spawn(sys.executable, [sys.executable, "-P", "-m", "macfleet.lab.mac", str(mac.path)], os.environ, file_actions=files)
 
 
 def _inherited() -> list[int]:
