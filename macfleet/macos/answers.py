@@ -13,6 +13,7 @@ from macfleet.core.result import Result
 
 T = TypeVar("T")
 
+LONGEST_REASON = 240
 # What `sh` exits with when no program of that name is on PATH.
 PROGRAM_MISSING = 127
 
@@ -27,6 +28,8 @@ def ask(name: str, question: Command, parse: Callable[[str], T | Unknown]) -> Fa
 
 
 def unparsable(program: str, reason: str) -> Unparsable:
+    """A refusal is a sentence, however much the program printed: what it quotes is cut."""
+    reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} …"
     return Unparsable(f"`{program}` answered in a form macfleet does not know: {reason}")
 
 

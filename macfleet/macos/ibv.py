@@ -49,7 +49,7 @@ class RdmaPort:
 
 def parse_devices(text: str) -> tuple[RdmaDevice, ...]:
     """The devices in printed order, which means nothing; the two header lines alone are "none"."""
-    header = re.search(r"^\s*device\s+node GUID[ \t\r]*\n[ \t]*-+[ \t]+-+[ \t\r]*$", text, re.MULTILINE)
+    header = re.search(r"^[ \t]*device[ \t]+node GUID[ \t\r]*\n[ \t]*-+[ \t]+-+[ \t\r]*$", text, re.MULTILINE)
     if header is None:
         raise unparsable("ibv_devices", "no header line `device  node GUID` with its rule below")
     rows = [line.strip() for line in text[header.end() :].splitlines() if line.strip()]

@@ -70,14 +70,14 @@ def bridge_down(bridge: str = "bridge0") -> Command:
 
 
 def _interface(start: re.Match[str], body: str) -> Interface:
-    status = re.search(r"^\s+status: (\w+)", body, re.MULTILINE)
-    ether = re.search(r"^\s+ether ([0-9a-f:]{17})", body, re.MULTILINE)
+    status = re.search(r"^[ \t]+status: (\w+)", body, re.MULTILINE)
+    ether = re.search(r"^[ \t]+ether ([0-9a-f:]{17})", body, re.MULTILINE)
     return Interface(
         name=start[1],
         is_up="UP" in start[2].split(","),
         mtu=int(start[3]),
-        ipv4=tuple(_address(ip, mask) for ip, mask in re.findall(r"^\s+inet (\S+)(?: --> \S+)? netmask (\S+)", body, re.MULTILINE)),
-        members=tuple(re.findall(r"^\s+member: (\w+) flags=", body, re.MULTILINE)),
+        ipv4=tuple(_address(ip, mask) for ip, mask in re.findall(r"^[ \t]+inet (\S+)(?: --> \S+)? netmask (\S+)", body, re.MULTILINE)),
+        members=tuple(re.findall(r"^[ \t]+member: (\w+) flags=", body, re.MULTILINE)),
         is_active=None if status is None else status[1] == "active",
         ether=ether[1] if ether else None,
         link_mb_s=_link_speed(body),
@@ -86,7 +86,7 @@ def _interface(start: re.Match[str], body: str) -> Interface:
 
 def _link_speed(body: str) -> int | None:
     """100 of `media: autoselect (100baseTX <full-duplex>)`, 10000 of `(10Gbase-T <…>)`; Wi-Fi and an idle port say no number."""
-    media = re.search(r"^\s+media: .*?\b(\d{1,5})(G?)(?:base|BASE|Base)", body, re.MULTILINE | re.ASCII)
+    media = re.search(r"^[ \t]+media: .*?\b(\d{1,5})(G?)(?:base|BASE|Base)", body, re.MULTILINE | re.ASCII)
     return int(media[1]) * (1000 if media[2] else 1) if media else None
 
 

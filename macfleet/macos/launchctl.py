@@ -78,7 +78,7 @@ def parse_disabled(text: str) -> dict[str, bool]:
     """Label → whether it is disabled, from `launchctl print-disabled system`; older systems print true and false."""
     if "disabled services = {" not in text:
         raise unparsable("launchctl print-disabled", "no block `disabled services = {`")
-    rows = re.findall(r'^\s*"([^"\n]+)" => (disabled|enabled|true|false)\s*$', text, re.MULTILINE)
+    rows = re.findall(r'^[ \t]*"([^"\n]+)" => (disabled|enabled|true|false)[ \t\r]*$', text, re.MULTILINE)
     return {label: value in ("disabled", "true") for label, value in rows}
 
 

@@ -13,7 +13,7 @@ from macfleet.macos.answers import ask, unparsable
 
 def parse_indexing(text: str) -> bool:
     """Whether the volume is indexed. `Indexing disabled.` and `Indexing and searching disabled.` are the two ways of a no."""
-    state = re.search(r"^\s+(Indexing enabled|Indexing (?:and searching )?disabled)\.", text, re.MULTILINE)
+    state = re.search(r"^[ \t]+(Indexing enabled|Indexing (?:and searching )?disabled)\.", text, re.MULTILINE)
     if state is None:
         raise unparsable("mdutil -s", f'"{text.strip()[-60:]}" says neither enabled nor disabled')
     return state[1] == "Indexing enabled"

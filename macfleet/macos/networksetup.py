@@ -52,7 +52,7 @@ def parse_hardware_ports(text: str) -> tuple[HardwarePort, ...]:
     listing, separator, _ = text.partition("VLAN Configurations")
     if not separator:
         raise unparsable("networksetup -listallhardwareports", "no VLAN section at the end: cut short?")
-    rows = re.findall(r"^\s*(Hardware Port|Device|Ethernet Address):[ \t]*(.*?)[ \t\r]*$", listing, re.MULTILINE)
+    rows = re.findall(r"^[ \t]*(Hardware Port|Device|Ethernet Address):[ \t]*(.*?)[ \t\r]*$", listing, re.MULTILINE)
     starts = [index for index, (key, _) in enumerate(rows) if key == "Hardware Port"]
     if not starts or starts[0] != 0:
         raise unparsable("networksetup -listallhardwareports", "no hardware port at its beginning")
@@ -77,7 +77,8 @@ def parse_service_info(text: str) -> ServiceInfo:
     lines = text.strip().splitlines()
     if not lines or not (method := re.fullmatch(r"(\S.*?) Configuration\s*", lines[0])):
         raise unparsable("networksetup -getinfo", "its first line names no configuration")
-    rows = dict(re.findall(r"^(IP address|Subnet mask|Router):[ \t]*([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)[ \t\r]*$", text, re.MULTILINE | re.ASCII))
+    row = r"^(IP address|Subnet mask|Router):[ \t]*([0-9]+\.[0-9]+\.[0-9]+\.[0-9]+)[ \t\r]*$"
+    rows = dict(re.findall(row, text, re.MULTILINE))
     if method[1].lower() == "manual" and not rows.keys() >= {"IP address", "Subnet mask"}:
         raise unparsable("networksetup -getinfo", "a manual address without the address, or without its mask")
     return ServiceInfo(method[1].lower(), rows.get("IP address"), rows.get("Subnet mask"), rows.get("Router"))

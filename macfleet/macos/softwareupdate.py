@@ -37,7 +37,7 @@ def parse_updates(text: str) -> tuple[Update, ...]:
     blocks = re.split(r"^\* Label: ", text, flags=re.MULTILINE)[1:]
     if not blocks and "No new software available" not in text:
         said = [line.strip() for line in text.splitlines() if line.strip()]
-        raise unparsable("softwareupdate -l", f'neither an update nor "No new software available." but "{said[-1] if said else ""}"')
+        raise unparsable("softwareupdate -l", f'neither an update nor "No new software available." but "{said[-1][:80] if said else ""}"')
     return tuple(_update(block) for block in blocks)
 
 
@@ -71,5 +71,5 @@ def _update(block: str) -> Update:
         r"\s*Title: (.*), Version: (\S+), Size: (\d{1,15})Ki?B?, Recommended: \w+,\s*(?:Action: (\w+),)?.*", details, re.DOTALL
     )
     if rows is None:
-        raise unparsable("softwareupdate -l", f'"{label.strip()}" has no line with title, version and size')
+        raise unparsable("softwareupdate -l", f'"{label.strip()[:80]}" has no line with title, version and size')
     return Update(label.strip(), rows[1], rows[2], int(rows[3]), needs_restart=rows[4] == "restart")

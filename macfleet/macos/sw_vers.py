@@ -26,13 +26,13 @@ class Version:
 
 def parse_sw_vers(text: str) -> Version:
     """Version and build from `sw_vers`. An extra line (ProductVersionExtra of a rapid response) is no trouble."""
-    rows = dict(re.findall(r"^(\w+):[ \t]*(\S.*?)[ \t\r]*$", text, re.MULTILINE))
+    rows = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon}
     for row in ("ProductName", "ProductVersion", "BuildVersion"):
         if row not in rows:
             raise unparsable("sw_vers", f"no {row} line")
     for row, form in (("ProductVersion", r"[0-9]+(\.[0-9]+)*"), ("BuildVersion", r"[0-9]+[A-Z][0-9]+[a-z]?")):
         if not re.fullmatch(form, rows[row]):
-            raise unparsable("sw_vers", f'{row} is "{rows[row]}"')
+            raise unparsable("sw_vers", f'{row} is "{rows[row][:40]}"')
     return Version(rows["ProductName"], rows["ProductVersion"], rows["BuildVersion"])
 
 

@@ -64,10 +64,10 @@ def parse_boot(text: str) -> Boot:
     values = parse_sysctl(text)
     session = _value(values, "kern.bootsessionuuid")
     if not re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", session):
-        raise unparsable("sysctl", f'kern.bootsessionuuid is "{session}"')
+        raise unparsable("sysctl", f'kern.bootsessionuuid is "{session[:80]}"')
     seconds = re.search(r"\bsec = (\d{1,12})\b", _value(values, "kern.boottime"))
     if seconds is None:
-        raise unparsable("sysctl", f'kern.boottime is "{values["kern.boottime"]}"')
+        raise unparsable("sysctl", f'kern.boottime is "{values["kern.boottime"][:80]}"')
     return Boot(session.upper(), int(seconds[1]))
 
 

@@ -19,8 +19,8 @@ def parse_destinations(text: str) -> tuple[str, ...]:
     """The names of the disks that Time Machine copies to; empty when it copies nowhere."""
     if _NOWHERE in text:
         return ()
-    names = re.findall(r"^Name +: (.+?)\s*$", text, re.MULTILINE)
-    if not names:
+    names = [name.strip() for name in re.findall(r"^Name +: (.+)$", text, re.MULTILINE)]
+    if not all(names) or not names:
         raise unparsable("tmutil destinationinfo", "no name of a destination")
     return tuple(names)
 

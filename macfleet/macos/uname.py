@@ -10,7 +10,7 @@ from macfleet.macos.answers import ask, unparsable
 
 def parse_uname(text: str) -> str:
     """ "Darwin" on a Mac."""
-    match = re.fullmatch(r"\s*([A-Za-z][\w.-]*)\s*", text, re.ASCII)
+    match = re.fullmatch(r"\s*([A-Za-z][\w.-]{0,40})\s*", text, re.ASCII)
     if match is None:
         raise unparsable("uname -s", f'"{text.strip()[:80]}" is no kernel\'s name')
     return match[1]

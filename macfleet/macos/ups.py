@@ -45,7 +45,7 @@ def parse_thresholds(text: str) -> Mapping[str, int]:
         return {}
     if not text.startswith("UPS settings:"):
         raise unparsable("pmset -g ups", "no line `UPS settings:`")
-    rows = re.findall(r"^\s+(\w+)\s+(on|off)\s+(-?\d{1,6})\s*$", text, re.MULTILINE)
+    rows = re.findall(r"^[ \t]+(\w+)[ \t]+(on|off)[ \t]+(-?\d{1,6})[ \t\r]*$", text, re.MULTILINE)
     if len(rows) != len(text.splitlines()) - 1 or not rows:
         raise unparsable("pmset -g ups", "a row that is no threshold, or none at all: cut short?")
     return {key: int(value) for key, state, value in rows if key in THRESHOLDS and state == "on"}

@@ -72,6 +72,34 @@ def test_who_refuses_a_text_names_the_program(parse):
         parse("\x00 ü {\nx")
 
 
+# A program that went wild: as much as fits through in a moment, of one kind.
+WILD = {
+    "one line": "x" * 40_000,
+    "empty lines": "\n" * 40_000,
+    "blanks": " " * 40_000,
+    "rows": "a: b = 1\n" * 4_000,
+    "digits": "7" * 40_000,
+}
+
+
+@pytest.mark.parametrize("kind", WILD)
+@pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
+def test_a_refusal_is_a_sentence_however_much_was_printed(parse, kind):
+    first = next(iter(TEXTS[parse].values())).partition("\n")[0]
+
+    said = [refusal(parse, text) for text in (WILD[kind], f"{first}\n{WILD[kind]}", f"{first}{WILD[kind]}!")]
+
+    assert [len(words) for words in said if len(words) > 400] == []
+
+
+def refusal(parse, text):
+    try:
+        parse(text)
+    except Unparsable as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize(("parse", "text"), PAIRS)
 def test_a_text_mangled_in_every_way_is_a_value_or_refused(parse, text):
     for _, mangled in everything(text):
