@@ -114,7 +114,8 @@ def verify(
     facts = report.values()
     macs = tuple(_judge(mac, report[mac.name], own) for mac in fleet.macs)
     chosen = replace(fleet.inventory, macs=tuple(fleet.macs))  # Macs that were not asked are no part of the question
-    about_fleet = tuple(finding for check in fleet_checks for finding in check.judge(chosen, facts))
+    # Of Macs none of which answered there is one thing to say, and each Mac's `reachable` says it.
+    about_fleet = tuple(finding for check in fleet_checks for finding in check.judge(chosen, facts)) if facts else ()
     now_s = fleet.clock.now()
     looks = {mac.name: (look(mac, facts[mac.name], now_s), sample(facts[mac.name], now_s)) for mac in fleet.macs if mac.name in facts}
     measuring = frozenset(check.name for check in asked if getattr(check, "measures", False))
