@@ -126,6 +126,27 @@ def test_another_macos_or_an_intel_mac_is_provisioned_as_far_as_it_can_be_and_na
     assert "Traceback" not in verified.stderr + ended.stderr
 
 
+@pytest.mark.parametrize(
+    "script", ["head -c 300 /dev/urandom", "exit 0", "echo '{}'", "kill -9 $$"], ids=["garbage", "nothing", "JSON", "killed"]
+)
+def test_a_mac_whose_programs_make_no_sense_is_not_known_and_not_changed(stage, script):
+    client = root(stage, TWO).parent / "bin/.client"
+    good, before = client.read_text(), files(stage, TWO)
+    client.write_text(f"#!/bin/sh\n{script}\n")
+
+    verified = stage.type("verify", "--json")
+    shown = stage.type("provision", "--dry-run", "--only", "power")
+    changed = stage.type("provision", "--yes", "--only", "power")
+    client.write_text(good)
+
+    said = trouble(verified, TWO)
+    assert {said[check][0] for check in ("macos-version", "hardware", "power", "filevault", "memory")} == {"unknown"}, str(verified)
+    assert "Traceback" not in verified.stderr + shown.stderr + changed.stderr
+    assert lines(changed)[ONE] in ("ok", "changed")
+    assert lines(changed)[TWO] not in ("ok", "changed"), str(changed)
+    assert files(stage, TWO) == before
+
+
 def test_a_virtual_mac_is_provisioned_and_said_what_it_cannot_have(tmp_path):
     with rehearsal(tmp_path / "vm", "--macs", "1", "--hardware", "virtual-mac") as stage:
         provisioned = stage.type("provision", "--yes")
