@@ -132,7 +132,7 @@ class Said:
 
     @classmethod
     def of(cls, **broken):
-        shelf = Shelf(count=2, cables=("1.1-2.1",), **broken)
+        shelf = Shelf(count=2, cables=("1.1-2.1",), ports=2, **broken)
         outputs = {**shelf.outputs(1, shelf.inventory.mac("studio-1")), **{fact: said for (_, fact), said in shelf.said.items()}}
         return cls(shelf, outputs, {f"studio-{n}": shelf.facts(n) for n in (1, 2)})
 
