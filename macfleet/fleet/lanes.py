@@ -68,27 +68,6 @@ mf_lane() {
   printf '%s\n' "$lane -" >&6
   exit 0
 }
-# Processes below process $1, in `below`. A small Debian has no `ps`, macOS has no /proc.
-mf_find_below() {
-  below= parents=$1
-  while [ "$parents" ]; do
-    found=
-    if [ -e /proc/self/task ]; then
-      for p in $parents; do
-        c=
-        read -r c <"/proc/$p/task/$p/children"
-        found="$found${c:+ $c}"
-      done
-    else
-      set -- $(ps -A -o pid= -o ppid=)
-      while [ $# -gt 1 ]; do
-        case " $parents " in *" $2 "*) found="$found $1" ;; esac
-        shift 2
-      done
-    fi
-    below="$below $found" parents=$found
-  done
-}
 # What sudo has started is root's, and only root may signal it.
 mf_signal_below() {
   case $below in *[0-9]*) ;; *) return 0 ;; esac

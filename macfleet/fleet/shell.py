@@ -1,9 +1,9 @@
 """The shell side of a framed script: functions for POSIX sh that start, time, stop and frame commands.
 
 Runs in the `sh` of a fresh Mac (bash 3.2) and in dash (a lab on Debian): no `timeout`, no Python, no arrays, no `wait -n`.
-A command costs a fork and two execs in dash and two forks in bash; in a reading it costs less, see `lanes.py`. Around a whole
-script there are three more: a ticker (`sleep` in a loop, it stands in for `timeout`), and a shell that reads stdin and ends with the
-line, so that a command does not outlive its operator.
+A command costs a fork in dash and two in bash; in a reading it costs less, see `lanes.py`. Around a whole script there are three
+more: a ticker (`sleep` in a loop, it stands in for `timeout`), and a shell that reads stdin and ends with the line, so that a
+command does not outlive its operator.
 
 Why two in bash: its `wait` is left by longjmp when a tick comes, and a child that waitpid() has reaped at that very moment,
 but that bash has not yet noted, is lost with its exit status. So there a command has a small shell of its own, which puts the
@@ -17,11 +17,39 @@ File descriptors: 3 and 4 are where a command's stdout and stderr go, 5 is the l
 # s exit status or `lost`, woken = a signal came since the last `wait` began, failed = a command has said so itself.
 FUNCTIONS = r"""
 mf_say() { printf '%s\n' "$n $1" >&3; printf '%s\n' "$n $1" >&4; }
+# Processes below process $1, in `below`. A small Debian has no `ps`, macOS has no /proc.
+mf_find_below() {
+  below= parents=$1
+  while [ "$parents" ]; do
+    found=
+    if [ -e /proc/self/task ]; then
+      for one in $parents; do
+        its=
+        read -r its <"/proc/$one/task/$one/children"
+        found="$found${its:+ $its}"
+      done
+    else
+      set -- $(ps -A -o pid= -o ppid=)
+      while [ $# -gt 1 ]; do
+        case " $parents " in *" $2 "*) found="$found $1" ;; esac
+        shift 2
+      done
+    fi
+    below="$below $found" parents=$found
+  done
+}
 mf_signal() {
-  # Not `kill -TERM --`: dash takes the dashes for a number.
-  kill -s "$1" -- -"$p" || kill -s "$1" "$p"
+  if [ "$own" = group ]; then
+    whom="-$p"
+    # Not `kill -TERM --`: dash takes the dashes for a number.
+    kill -s "$1" -- "$whom" || kill -s "$1" "$p"
+  else
+    mf_find_below "$p"
+    whom="$p $below $told" told="$below $told" # who has lost its parent since is found no more
+    kill -s "$1" $whom
+  fi
   # What sudo has started is root's, and only root may signal it.
-  if [ "$root" ]; then sudo -n kill -s "$1" -- -"$p" </dev/null >/dev/null 3>&- 4>&- 5>&- & fi
+  if [ "$root" ]; then sudo -n kill -s "$1" -- $whom </dev/null >/dev/null 3>&- 4>&- 5>&- & fi
 }
 mf_gone() {
   trap '' ALRM HUP PIPE USR2 # dash would run the next tick inside of this one
@@ -62,14 +90,14 @@ mf_bash() {
   fi
   exit "$s"
 }
-# Each command has its own process group, so that all it has started ends with it.
+# All that a command has started ends with it: it has its own process group or, in dash, is told with all that is below it.
 mf_start() {
   case $own$coding in
-    job*) mf_bash "$@" 5>&- & ;;
-    setsid) setsid "$@" </dev/null >&3 2>&4 3>&- 4>&- 5>&- & ;;
-    *) mf_feed | setsid "$@" >&3 2>&4 3>&- 4>&- 5>&- & ;;
+    group*) mf_bash "$@" 5>&- & ;;
+    tree) (exec "$@") </dev/null >&3 2>&4 3>&- 4>&- 5>&- & ;;
+    *) mf_feed | (exec "$@") >&3 2>&4 3>&- 4>&- 5>&- & ;;
   esac
-  p=$!
+  p=$! told=
 }
 mf_wait_dash() {
   while :; do
@@ -111,7 +139,7 @@ mf_run() {
   if command -v "$1" >/dev/null; then
     mf_start "$@"
     case $own in
-      job) mf_wait_bash ;;
+      group) mf_wait_bash ;;
       *) mf_wait_dash ;;
     esac
   else
@@ -159,11 +187,12 @@ export PATH LC_ALL
 LC_ALL=C p= d= ticker= coding= payload= failed=
 (exec 3>&- 4>&-; while read -r _ <&5; do :; done) >/dev/null &
 line=$!
-# dash has job control only on a terminal (and says so only outside of subshells); where dash is, util-linux is too.
+# dash has job control only on a terminal (and says so only outside of subshells). `setsid` for each command would cost as much
+# as the command: 54 ms of CPU for 40 `/bin/echo`, and 32 without.
 set -m
 case $- in
-  *m*) own=job ;;
-  *) own=setsid ;;
+  *m*) own=group ;;
+  *) own=tree ;;
 esac
 mf_say begin
 """
