@@ -61,7 +61,6 @@ EXPECTED = {
     "slow-link": Named(MAC, "ethernet", "100 Mb/s", "warn"),
     "tb4-cable": Named(FLEET, "cabling", "runs at 40 Gb/s"),
     "dock": Named(FLEET, "cabling", "runs at 40 Gb/s, through a hub or dock"),
-    "dock": Named(FLEET, "cabling", "runs at 40 Gb/s, through a hub or dock"),
     "cable-out": Named(FLEET, "cabling", "no cable between studio-1 and studio-2"),
     "rdma-port-down": Named(FLEET, "cable-rdma", "is PORT_DOWN"),
     "internet-sharing": Named(MAC, "thunderbolt-bridge", "en2 in bridge100 now"),
@@ -82,8 +81,8 @@ EXPECTED = {
 }
 # Misfortunes of something that a fleet without a service does not do: other stories tell of them.
 ELSEWHERE = {
-    "worker-killed": "tests/rehearsal/test_nights.py",
-    "worker-frozen": "tests/rehearsal/test_nights.py",
+    "worker-killed": "bin/demo, and tests/rehearsal/test_deploy.py: launchd has it back before anybody looks",
+    "worker-frozen": "tests/rehearsal/test_deploy.py: the gang notices it, and its watchdog ends it",
     "update-fails": "tests/lab/test_strange.py: `verify` does not ask Apple, which may take minutes",
     "plist-refused": "tests/rehearsal/test_refusals.py: launchd shows it only to who brings a job",
 }
