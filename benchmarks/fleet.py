@@ -38,7 +38,7 @@ import paramiko
 
 from benchmarks.loopback import first, peers
 from benchmarks.loopback.floor import floor, send_file
-from benchmarks.loopback.ground import RUNS, Recording, fleet_of, record, servers_on_loopback, whole_playbook
+from benchmarks.loopback.ground import RUNS, Recording, cpu_s, fleet_of, record, servers_on_loopback, whole_playbook
 from benchmarks.loopback.startup import start_up
 from benchmarks.loopback.wire import silent_port, slow_wire
 from macfleet.core.command import Command
@@ -69,6 +69,8 @@ class Figures:
     floor_cpu_s: float
     channels_per_mac: float
     connections_per_mac: float
+    macs_cpu_s: float | None
+    floor_macs_cpu_s: float | None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,12 @@ def no_change(bench: Benchmark) -> None:
         bench.at_most(f"{name}: connections per Mac", many.connections_per_mac, 1, "")
         bench.at_most(f"{name}: channels per Mac", many.channels_per_mac, 2, "")
         bench.at_most(f"{name}: wall at {many.macs} Macs", many.wall_ratio, 1.5, "x floor")
+        if many.macs_cpu_s is not None and many.floor_macs_cpu_s:
+            total, floor_total = many.macs_cpu_s + many.cpu_s, many.floor_macs_cpu_s + many.floor_cpu_s
+            more = (
+                f"{total / many.macs * 1000:.0f} ms and {floor_total / many.macs * 1000:.0f} ms for each Mac, its own and the controller's"
+            )
+            bench.say(Ratio(f"{name}: CPU at {many.macs} Macs, all together", round(total / floor_total, 2), "x floor", "", True, more))
         added = (many.cpu_s - few.cpu_s) / (many.macs - few.macs) * 1000
         their_added = (many.floor_cpu_s - few.floor_cpu_s) / (many.macs - few.macs) * 1000
         bench.at_most(f"{name}: controller CPU per added Mac", added, 15, "ms", f"the floor {their_added:.1f} ms")
@@ -171,7 +179,11 @@ def compare(bench: Benchmark, name: str, servers: Sequence[Sshd]) -> Figures:
             channels.append(sum(fleet.connection(mac).channels_opened for mac in inventory.macs))
 
     connections = connections_of(servers, ours)
-    wall, cpu, floor_wall, floor_cpu = bench.in_turns(ours, lambda: floor(servers, lambda server: [commands], bench.search_path, bench.key))
+
+    def theirs() -> None:
+        floor(servers, lambda server: [commands], bench.search_path, bench.key)
+
+    wall, cpu, floor_wall, floor_cpu = bench.in_turns(ours, theirs)
     return Figures(
         run=name,
         macs=len(servers),
@@ -183,7 +195,18 @@ def compare(bench: Benchmark, name: str, servers: Sequence[Sshd]) -> Figures:
         floor_cpu_s=round(floor_cpu, 4),
         channels_per_mac=max(channels) / len(servers),
         connections_per_mac=connections / len(servers),
+        macs_cpu_s=macs_cpu_s(servers, ours),
+        floor_macs_cpu_s=macs_cpu_s(servers, theirs),
     )
+
+
+def macs_cpu_s(servers: Sequence[Sshd], work: Callable[[], None]) -> float | None:
+    """What this work costs the Macs, all together: all share this machine's cores, so this is most of what the wall shows."""
+    before = cpu_s(servers)
+    work()
+    time.sleep(1.5)  # a process is counted when it has ended
+    after = cpu_s(servers)
+    return None if before is None or after is None else after - before
 
 
 def connections_of(servers: Sequence[Sshd], work: Callable[[], None]) -> int:

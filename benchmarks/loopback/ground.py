@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -172,3 +173,14 @@ def servers_on_loopback(directory: Path, count: int, recording: Recording | None
     finally:
         for server in servers:
             server.stop()
+
+
+def cpu_s(servers: Sequence[Sshd]) -> float | None:
+    """CPU seconds of these servers and of all that they have started and that has ended; None where there is no /proc."""
+    if not Path("/proc/self/stat").exists():
+        return None
+    ticks = 0
+    for server in servers:
+        fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")

@@ -99,6 +99,11 @@ class Sshd:
             root=str(self.root),
         )
 
+    @property
+    def pid(self) -> int:
+        """Of the process that listens."""
+        return self._process.pid
+
     def pin(self, public_key: Path | None = None) -> None:
         kind, key, *_ = (public_key or self.host_key.with_suffix(".pub")).read_text().split()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
