@@ -17,6 +17,7 @@ from macfleet.checks.ethernet import Ethernet
 from macfleet.checks.filevault import FileVault
 from macfleet.checks.firewall import Firewall
 from macfleet.checks.hardware import Hardware
+from macfleet.checks.heartbeats import Heartbeats
 from macfleet.checks.homebrew import Homebrew
 from macfleet.checks.jobs import Jobs
 from macfleet.checks.local_network import LocalNetwork
@@ -80,6 +81,7 @@ def checks_for(bundle: Bundle, past: Past = NOTHING) -> tuple[Check, ...]:
         DiskSpace(),
         Runtime(bundle),
         Jobs(past),
+        Heartbeats(),
     )
 
 

@@ -20,6 +20,7 @@ from macfleet.macos import (
     dscl,
     fdesetup,
     files,
+    heartbeats,
     ibv,
     ifconfig,
     jobs,
@@ -182,6 +183,7 @@ class Shelf:
             date.CLOCK: ("2026-11-20T09:27:03+0100\n",),
             vm_stat.MEMORY: (recorded("ops/vm_stat.mac_mini_m4_macos26.5.1.txt"),),
             jobs.jobs(mac.paths): (job,),
+            heartbeats.heartbeats(mac.paths): ("",),
             sysctl.PRESSURE: (
                 "kern.memorystatus_vm_pressure_level: 1\nvm.swapusage: total = 0.00M  used = 0.00M  free = 0.00M  (encrypted)\n",
             ),

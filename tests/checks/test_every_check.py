@@ -15,7 +15,7 @@ def test_the_checks_are_these():
     assert [check.name for check in ALL] == [
         "sudo", "remote-login", "volume-owner", "macos-version", "hardware", "rdma", "thunderbolt-bridge", "power", "ups", "restarts",
         "wired-limit", "wired-limit-at-boot", "wired-memory", "memory", "thermal", "ssd", "filevault", "automatic-updates", "homebrew",
-        "tailscale", "firewall", "local-network", "ethernet", "spotlight", "time-machine", "disk-space", "runtime", "jobs",
+        "tailscale", "firewall", "local-network", "ethernet", "spotlight", "time-machine", "disk-space", "runtime", "jobs", "heartbeats",
         "same-build", "same-runtime", "cabling", "cable-addresses", "cable-rdma",
         "cable-routes", "same-weights", "clocks",
     ]  # fmt: skip

@@ -6,6 +6,7 @@ import plistlib
 import pytest
 
 from macfleet.checks.firewall import Firewall
+from macfleet.checks.heartbeats import Heartbeats
 from macfleet.checks.homebrew import Homebrew
 from macfleet.checks.jobs import Jobs
 from macfleet.checks.local_network import LocalNetwork
@@ -42,6 +43,7 @@ from macfleet.macos import (
     vm_stat,
 )
 from macfleet.macos import id as id_
+from macfleet.macos.heartbeats import heartbeats
 from macfleet.macos.jobs import jobs
 from macfleet.macos.panics import panics
 from tests.checks.macs import ADMIN, CHECKS, GIB, PMSET, SSD, Shelf, a_mac, judge
@@ -549,3 +551,36 @@ def test_checks_with_a_reading_that_moves_are_marked():
         "thermal",
         "ssd",
     }
+
+
+# --- heartbeats
+
+
+def judge_heartbeats(age_s, job_said, pid=812):
+    beat = f'/opt/macfleet/services/chat/heartbeat.json\t{{"pid": {pid}, "time": {1795000000 - age_s}, "busy_since": null, "epoch": 1}}'
+    values = {heartbeats(MAC.paths): (f"1795000000\n{beat}\n",), jobs(MAC.paths): (job_said,)}
+    return judge(Heartbeats(), MAC, values)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "said", "pid", "verdict", "have"),
+    [
+        (0.4, job("chat.worker", pid="812"), 812, "ok", "chat.worker alive"),
+        (37, job("chat.worker", pid="812"), 812, "fail", "chat.worker has been silent for 37 s, though launchd says it runs"),
+        (37, job("chat.worker", pid="990"), 812, "ok", "no worker and no gateway runs here"),  # started anew, loading
+        (37, job("chat.worker", **DEAD), 812, "ok", "no worker and no gateway runs here"),
+        (37, "", 812, "ok", "no worker and no gateway runs here"),  # stopped long ago
+    ],
+)
+def test_a_job_that_runs_and_does_nothing_is_named(age_s, said, pid, verdict, have):
+    finding = judge_heartbeats(age_s, said, pid)
+
+    assert (finding.verdict, finding.have) == (verdict, have)
+
+
+def test_who_would_have_ended_a_silent_job_is_named_where_it_is_missing():
+    with_agent = judge_heartbeats(37, job("chat.worker", pid="812") + job("agent"))
+    without = judge_heartbeats(37, job("chat.worker", pid="812"))
+
+    assert "look again in a minute" in with_agent.hint
+    assert "agent, which would end it, does not run" in without.hint

@@ -64,7 +64,11 @@ RECORDED = {
     "parse_users": ("ops/dscl_users_generateduid.*",),
     "parse_vm_stat": ("ops/vm_stat.*",),
 }
+BEAT = '{"pid": 812, "time": 1795000000.25, "busy_since": null, "epoch": 3}'
 RECONSTRUCTED = {
+    "parse_heartbeats": (
+        f"1795000001\n/opt/macfleet/services/chat/heartbeat.json\t{BEAT}\n/opt/macfleet/services/chat/gateway-heartbeat.json\t{BEAT}\n",
+    ),
     "parse_manifests": (json.dumps(MANIFEST) + "\n", f"{json.dumps(MANIFEST, indent=1)}\n" * 2),
     "parse_capabilities": ("Capabilities for AC Power:\n displaysleep\n disksleep\n sleep\n womp\n autorestart\n",),
     "parse_agents": ("/Library/LaunchAgents/me.worker.plist\n",),

@@ -82,7 +82,7 @@ EXPECTED = {
 # Misfortunes of something that a fleet without a service does not do: other stories tell of them.
 ELSEWHERE = {
     "worker-killed": "bin/demo, and tests/rehearsal/test_deploy.py: launchd has it back before anybody looks",
-    "worker-frozen": "tests/rehearsal/test_deploy.py: the gang notices it, and its watchdog ends it",
+    "worker-frozen": "tests/rehearsal/test_deploy.py: its watchdog ends it in seconds; where none runs `heartbeats` names it",
     "update-fails": "tests/lab/test_strange.py: `verify` does not ask Apple, which may take minutes",
     "plist-refused": "tests/rehearsal/test_refusals.py: launchd shows it only to who brings a job",
 }
