@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from macfleet.core.errors import AuthenticationFailed, ConnectionRefused, FileVaultLocked, Unreachable
 
+_PARAMIKO_GAVE_UP = "Authentication timeout"  # one of its AuthenticationExceptions, told from a refusal by nothing else
+
 
 class Stage(StrEnum):
     """How far the connection came."""
@@ -106,7 +108,8 @@ def _handshake(refusal: Refusal) -> Unreachable:
 
 
 def _login(refusal: Refusal) -> Unreachable:
-    if refusal.took_s >= 0.9 * refusal.timeout_s and not refusal.is_line_up:
+    # The line may still be up: a Mac that is slow to answer has said nothing about the key or the password.
+    if _said(refusal) == _PARAMIKO_GAVE_UP or (refusal.took_s >= 0.9 * refusal.timeout_s and not refusal.is_line_up):
         return _unreachable(
             refusal, f"{refusal.place} stopped answering during the login; gave up after {refusal.took_s:.0f} s", "look at the Mac"
         )

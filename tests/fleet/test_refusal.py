@@ -4,6 +4,7 @@ import errno
 import socket
 from dataclasses import replace
 
+import paramiko
 import pytest
 
 from macfleet.core.data import data_path
@@ -52,6 +53,16 @@ def test_a_refused_login_says_what_was_tried_and_how_to_mend_it():
     assert isinstance(error, AuthenticationFailed)
     assert error.truths[0] == "tried the keys of your SSH agent and ~/.ssh: Authentication failed"
     assert "`ssh-copy-id admin@10.0.0.2`" in error.hint
+
+
+@pytest.mark.parametrize("by_password", [True, False])
+def test_a_mac_too_slow_to_answer_the_login_has_not_refused_it(by_password):
+    slow = replace(REFUSAL, stage=Stage.LOGIN, error=paramiko.AuthenticationException("Authentication timeout."), is_line_up=True)
+
+    error = explain(replace(slow, by_password=by_password))
+
+    assert type(error) is Unreachable
+    assert "stopped answering during the login; gave up after 10 s" in error.what
 
 
 def test_the_recorded_banner_of_a_locked_mac_is_recognised():
