@@ -70,8 +70,9 @@ def _write_down(session: Session, command: Command) -> None:
     """Who ran what, where. Only the program: among the other words may be something that is nobody's business."""
     from macfleet.core.errors import MacfleetError
 
+    names = [mac.name for mac in session.macs]  # outside: a Mac that does not exist is no trouble of the journal
     try:
-        session.journal.write("exec", macs=[mac.name for mac in session.macs], program=command.argv[0], root=command.sudo)
+        session.journal.write("exec", macs=names, program=command.argv[0], root=command.sudo)
     except MacfleetError as error:  # a command that only looks must not need a directory that may be written
         session.output.warn(f"{error}: `macfleet history` will not know of this command")
 

@@ -107,7 +107,7 @@ def test_a_selection_that_means_no_mac_is_refused_with_the_near_name(stage, word
         (("deploy", "--model", "deepseek-v3", "--deadline", "soon"), ('--deadline: "soon" is not a duration; write "30 s"',)),
         (("exec", "--timeout", "5", "--", "true"), ('--timeout: "5" is not a duration; write "5 s"',)),
         (("provision", "--yes", "--only", "pwer"), ('no task is tagged "pwer"', 'did you mean "power"?')),
-        (("provision", "--yes", "--playbook", "provison.yaml"), ("cannot read the playbook", 'did you mean "provision.yaml"?')),
+        (("provision", "--yes", "--playbook", "provison.yaml"), ('there is no playbook "provison.yaml"', 'did you mean "provision"?')),
         (("rolling-reboot", "--resume"), ("no rolling reboot stands", "`macfleet rolling-reboot` begins one")),
         (("rolling-reboot", "--accept-risk", "filevualt"), ('there is no risk "filevualt"', 'did you mean "filevault"?')),
     ],
