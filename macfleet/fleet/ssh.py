@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,7 +19,8 @@ from typing import Any
 
 import fabric
 import paramiko
-from paramiko.common import cMSG_CHANNEL_REQUEST
+from paramiko.auth_handler import AuthOnlyHandler
+from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_USERAUTH_REQUEST
 
 from macfleet.core.errors import HostKeyMismatch, HostKeyUnknown, RequestError
 from macfleet.core.secret import Secret
@@ -58,7 +60,7 @@ class Dialer:
         # has it. asyncssh hangs up on a second request ("Unexpected service in service request").
         self._transport: type[paramiko.Transport] = paramiko.Transport
         if password is not None:
-            self._transport = paramiko.ServiceRequestingTransport  # type: ignore[attr-defined]  # the stubs do not know it
+            self._transport = _OneService
         self._ssh_config: paramiko.SSHConfig = (config or fabric.Config()).base_ssh_config
         self._key = _load_key(ssh.key) if ssh.key else None
         self._pinned = _load_known_hosts(ssh.known_hosts)
@@ -216,6 +218,31 @@ def _rest(transport: paramiko.Transport) -> None:
     """paramiko's thread looks ten times a second whether somebody has closed the line. Ours are closed so that it wakes: `_close`."""
     if isinstance(transport.sock, socket.socket):
         transport.sock.settimeout(RESTING_S)
+
+
+class _AnswerFirst(AuthOnlyHandler):
+    """paramiko's own, but for the order: it makes the event that its reader sets only when the request has left.
+
+    An answer that is quicker was then waited for in vain, and the right password ended in a timeout (paramiko 5.1).
+    """
+
+    def send_auth_request(self, username: str, method: str, finish_message: Any = None) -> Any:
+        self.auth_method, self.username = method, username
+        message = paramiko.Message()
+        message.add_byte(cMSG_USERAUTH_REQUEST)
+        for word in (username, "ssh-connection", method):
+            message.add_string(word)
+        finish_message(message)
+        inner: Any = self
+        answered = inner.auth_event = threading.Event()
+        with inner.transport.lock:
+            inner.transport._send_message(message)
+        return inner.wait_for_response(answered)
+
+
+class _OneService(paramiko.ServiceRequestingTransport):  # type: ignore[name-defined,misc]  # the stubs do not know it
+    def get_auth_handler(self) -> AuthOnlyHandler:
+        return _AnswerFirst(self)
 
 
 class _PinnedKeys(paramiko.MissingHostKeyPolicy):

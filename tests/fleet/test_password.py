@@ -9,7 +9,7 @@ import pytest
 from macfleet.core.errors import AuthenticationFailed, HostKeyMismatch, HostKeyUnknown
 from macfleet.core.secret import Secret
 from macfleet.fleet.password import PasswordLogin
-from macfleet.fleet.ssh import Dialer
+from macfleet.fleet.ssh import Dialer, _AnswerFirst
 from macfleet.inventory.mac import Mac, SshSettings
 
 
@@ -117,3 +117,22 @@ def test_only_the_macs_named_are_shown_the_password(server):
     PasswordLogin(Secret("rehearsal"), ["studio-1"])(server.mac, server.ssh, lambda result: None).close()
 
     assert server.seen == ["rehearsal"]
+
+
+def test_an_answer_that_is_quicker_than_its_waiter_is_heard():
+    class Quick:
+        """A server so near that it has answered before `_send_message` returns."""
+
+        lock, auth_timeout = threading.Lock(), 5
+
+        def _send_message(self, message):
+            handler.authenticated = True
+            handler.auth_event.set()
+
+        def is_active(self):
+            return True
+
+    near = Quick()  # paramiko's handlers hold their transport weakly
+    handler = _AnswerFirst(near)
+
+    assert handler.auth_password("admin", "rehearsal") == []
