@@ -1,7 +1,7 @@
 """The body of a request, checked, or the error that says which field is wrong and why.
 
 Fields nobody knows are ignored, as OpenAI does. Fields that are known and cannot be honoured are refused: an answer
-that silently ignores `tools` or `n` looks right and is wrong.
+that silently ignores `tools` looks right and is wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from macfleet.api.errors import ApiError, invalid
 from macfleet.api.request import Endpoint, Request, Sampling
 
 _MAX_STOPS = 16  # OpenAI takes 4; tools that send a few more are common
+_MOST_CHOICES = 16  # each takes a place of its own
 _COMPLETION_TOKENS = 16  # the default of OpenAI's old endpoint, which its clients rely on
 
 
@@ -23,13 +24,18 @@ def parse_chat(body: bytes) -> Request:
     """A request to /v1/chat/completions. Raises ApiError."""
     chat = _validated(_ChatBody, body)
     messages = tuple(message.for_template() for message in chat.messages)
-    return _request(Endpoint.CHAT, chat, max_tokens=chat.max_completion_tokens or chat.max_tokens, messages=messages)
+    if chat.top_logprobs and not chat.logprobs:
+        raise invalid("'top_logprobs' needs 'logprobs' to be true.", param="top_logprobs", code="invalid_value")
+    wanted = chat.max_completion_tokens or chat.max_tokens
+    logprobs = (chat.top_logprobs or 0) if chat.logprobs else None
+    return _request(Endpoint.CHAT, chat, logprobs, max_tokens=wanted, messages=messages)
 
 
 def parse_completion(body: bytes) -> Request:
     """A request to /v1/completions. Raises ApiError."""
     completion = _validated(_CompletionBody, body)
-    return _request(Endpoint.COMPLETION, completion, max_tokens=completion.max_tokens or _COMPLETION_TOKENS, prompt=completion.prompt)
+    wanted = completion.max_tokens or _COMPLETION_TOKENS
+    return _request(Endpoint.COMPLETION, completion, completion.logprobs, max_tokens=wanted, prompt=completion.prompt)
 
 
 def _content(value: Any) -> str | None:
@@ -138,14 +144,14 @@ class _CommonBody(_Body):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     logit_bias: Annotated[dict[int, float], PlainValidator(_logit_bias)] = {}
-    n: Annotated[None, _never("more than one choice (n)", 1)] = None
+    n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
 
 
 class _ChatBody(_CommonBody):
     messages: Annotated[list[_Message], Field(min_length=1)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    logprobs: Annotated[None, _never("logprobs", False)] = None
-    top_logprobs: Annotated[None, _never("top_logprobs", 0)] = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[None, _never("tools", [])] = None
     functions: Annotated[None, _never("functions", [])] = None
     response_format: Annotated[None, _never("a response_format other than text", {"type": "text"})] = None
@@ -153,25 +159,26 @@ class _ChatBody(_CommonBody):
 
 class _CompletionBody(_CommonBody):
     prompt: Annotated[str | tuple[int, ...], PlainValidator(_prompt)]
-    logprobs: Annotated[None, _never("logprobs")] = None
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     suffix: Annotated[None, _never("suffix", "")] = None
     echo: Annotated[None, _never("echo", False)] = None
     best_of: Annotated[None, _never("best_of", 1)] = None
 
 
-def _request(endpoint: Endpoint, body: _CommonBody, **fields: Any) -> Request:
+def _request(endpoint: Endpoint, body: _CommonBody, logprobs: int | None, **fields: Any) -> Request:
     return Request(
         endpoint=endpoint,
         model=body.model,
-        sampling=_sampling(body),
+        sampling=_sampling(body, logprobs),
         stop=body.stop,
+        n=body.n or 1,
         stream=bool(body.stream),
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
         **fields,
     )
 
 
-def _sampling(body: _CommonBody) -> Sampling:
+def _sampling(body: _CommonBody, logprobs: int | None) -> Sampling:
     return Sampling(
         temperature=body.temperature,
         top_p=body.top_p,
@@ -181,6 +188,7 @@ def _sampling(body: _CommonBody) -> Sampling:
         frequency_penalty=body.frequency_penalty or 0.0,
         presence_penalty=body.presence_penalty or 0.0,
         logit_bias=body.logit_bias,
+        logprobs=logprobs,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,29 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One of the answers to a prompt, or a piece of it. `logprobs` in the endpoint's own shape, None unless asked for."""
+
+    index: int = 0
+    text: str = ""
+    finish_reason: FinishReason | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+def joined(pieces: Sequence[Choice]) -> Choice:
+    """One answer of all its pieces, the last of which says why it ended."""
+    text, found = "".join(piece.text for piece in pieces), [piece.logprobs for piece in pieces if piece.logprobs]
+    return Choice(pieces[-1].index, text, pieces[-1].finish_reason, _joined_columns(found) if found else None)
+
+
+def _joined_columns(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Lists one after the other; what is no list (`refusal`) is the same in all parts."""
+    return {
+        name: [row for part in parts for row in part[name]] if isinstance(column, list) else column for name, column in parts[0].items()
+    }
+
+
+@dataclass(frozen=True)
 class Answer:
     """What stays the same over all chunks of one answer. `created` is in seconds since the epoch."""
 
@@ -33,33 +57,35 @@ class Answer:
     model: str
     created: int
 
-    def whole(self, text: str, finish_reason: FinishReason, usage: Usage) -> dict[str, Any]:
+    def whole(self, choices: Sequence[Choice], usage: Usage) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
-        if self.endpoint is Endpoint.CHAT:
-            choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text, "refusal": None}}
-            kind = "chat.completion"
-        else:
-            choice, kind = {"index": 0, "text": text}, "text_completion"
-        choice |= {"logprobs": None, "finish_reason": finish_reason}
-        return {**self._head(kind), "choices": [choice], "usage": usage.as_json()}
+        kind = "chat.completion" if self.endpoint is Endpoint.CHAT else "text_completion"
+        return {**self._head(kind), "choices": [self._rendered(choice) for choice in choices], "usage": usage.as_json()}
 
-    def opening(self) -> tuple[dict[str, Any], ...]:
+    def opening(self, choices: int = 1) -> tuple[dict[str, Any], ...]:
         """Chunks before the first text: a chat says who speaks."""
         if self.endpoint is Endpoint.COMPLETION:
             return ()
-        return (self._chunk({"index": 0, "delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}),)
+        said = {"delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}
+        return tuple(self._chunk({"index": index, **said}) for index in range(choices))
 
-    def chunk(self, text: str, finish_reason: FinishReason | None) -> dict[str, Any]:
-        """One piece of text."""
-        if self.endpoint is Endpoint.CHAT:
-            choice: dict[str, Any] = {"index": 0, "delta": {"content": text} if text else {}}
-        else:
-            choice = {"index": 0, "text": text}
-        return self._chunk(choice | {"logprobs": None, "finish_reason": finish_reason})
+    def chunk(self, choice: Choice) -> dict[str, Any]:
+        """One piece of one answer."""
+        if self.endpoint is Endpoint.COMPLETION:
+            return self._chunk(self._rendered(choice))
+        delta = {"content": choice.text} if choice.text else {}
+        return self._chunk({"index": choice.index, "delta": delta, "logprobs": choice.logprobs, "finish_reason": choice.finish_reason})
 
     def usage_chunk(self, usage: Usage) -> dict[str, Any]:
         """The chunk without a choice that `stream_options.include_usage` asks for."""
         return {**self._head(self._chunk_kind), "choices": [], "usage": usage.as_json()}
+
+    def _rendered(self, choice: Choice) -> dict[str, Any]:
+        if self.endpoint is Endpoint.CHAT:
+            said: dict[str, Any] = {"message": {"role": "assistant", "content": choice.text, "refusal": None}}
+        else:
+            said = {"text": choice.text}
+        return {"index": choice.index, **said, "logprobs": choice.logprobs, "finish_reason": choice.finish_reason}
 
     @property
     def _chunk_kind(self) -> str:

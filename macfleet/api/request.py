@@ -27,6 +27,7 @@ class Sampling:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None  # how many alternatives to report beside each token's own; None: no logprobs
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Request:
     max_tokens: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
+    n: int = 1  # answers to the one prompt
     stream: bool = False
     include_usage: bool = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,25 +11,24 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from macfleet.api.errors import ApiError
-from macfleet.api.render import DONE, Answer, Usage, answer_id, event
+from macfleet.api.render import DONE, Answer, Choice, Usage, answer_id, event, joined
 from macfleet.api.request import Request
-from macfleet.api.text import Piece, TextStream
+from macfleet.gateway.choices import Growing, side_by_side
 from macfleet.gateway.desk import Ticket
 from macfleet.gateway.service import Service
 
 
 class Writer:
-    """Writes one answer and gives the place back, whatever happens: `async with writer`."""
+    """Writes one answer and gives its places back, whatever happens: `async with writer`."""
 
-    def __init__(self, service: Service, request: Request, ticket: Ticket):
-        self._desk = service.desk
+    def __init__(self, service: Service, request: Request, tickets: Sequence[Ticket]):
         self._request = request
-        self._ticket = ticket
-        self._answer = Answer(request.endpoint, answer_id(request.endpoint, ticket.id), service.config.model, int(time.time()))
-        self._pieces = self._write(TextStream(service.loaded_text().decode, request.stop))
-        self._first: Piece | None = None
-        self._written = 0
-        self._outcome = "cancelled"  # unless we hear otherwise, the client went away
+        self._prompt_tokens = len(tickets[0].prompt)
+        self._answer = Answer(request.endpoint, answer_id(request.endpoint, tickets[0].id), service.config.model, int(time.time()))
+        text = service.loaded_text()
+        self._growing = [Growing(index, ticket, request, text, service.desk) for index, ticket in enumerate(tickets)]
+        self._pieces = side_by_side(self._growing)
+        self._first: Choice | None = None
 
     async def __aenter__(self) -> Writer:
         return self
@@ -39,14 +38,15 @@ class Writer:
 
     async def close(self) -> None:
         await self._pieces.aclose()
-        self._desk.leave(self._ticket, self._outcome)
+        for growing in self._growing:
+            growing.close()
 
     async def whole(self) -> dict[str, Any]:
         """The body of an answer that is not streamed. Raises ApiError."""
-        pieces = [piece async for piece in self._pieces]
-        text, reason = "".join(piece.text for piece in pieces), pieces[-1].finish_reason
-        assert reason is not None, "the last piece says why it is the last"
-        return self._answer.whole(text, reason, self._usage)
+        pieces: list[list[Choice]] = [[] for _ in self._growing]
+        async for piece in self._pieces:
+            pieces[piece.index].append(piece)
+        return self._answer.whole([joined(one) for one in pieces], self._usage)
 
     async def begin(self) -> None:
         """Waits for the first piece. Raises ApiError: a stream that has not begun can still be an HTTP error."""
@@ -54,12 +54,12 @@ class Writer:
 
     async def events(self) -> AsyncIterator[bytes]:
         """The answer as server-sent events. An error in the middle is an event, and then the stream ends."""
-        for chunk in self._answer.opening():
+        for chunk in self._answer.opening(len(self._growing)):
             yield event(chunk)
         try:
             async for piece in self._begun_pieces():
                 if piece.text or piece.finish_reason:
-                    yield event(self._answer.chunk(piece.text, piece.finish_reason))
+                    yield event(self._answer.chunk(piece))
         except ApiError as error:
             yield event(error.body())
             return
@@ -67,29 +67,15 @@ class Writer:
             yield event(self._answer.usage_chunk(self._usage))
         yield DONE
 
-    async def _begun_pieces(self) -> AsyncIterator[Piece]:
+    async def _begun_pieces(self) -> AsyncIterator[Choice]:
         if self._first is not None:
             yield self._first
         async for piece in self._pieces:
             yield piece
 
-    async def _write(self, text: TextStream) -> AsyncGenerator[Piece]:
-        try:
-            async for token in self._ticket.tokens():
-                self._written += 1
-                piece = text.push(token.token, token.finished)
-                if piece.finish_reason is not None:
-                    self._outcome = piece.finish_reason
-                yield piece
-                if piece.finish_reason is not None:
-                    return
-        except ApiError as error:
-            self._outcome = error.code or "failed"
-            raise
-
     @property
     def _usage(self) -> Usage:
-        return Usage(len(self._ticket.prompt), self._written)
+        return Usage(self._prompt_tokens, sum(growing.written for growing in self._growing))
 
 
 class EventStream(StreamingResponse):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from macfleet.core.errors import MacfleetError
 _DEFAULTS = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
 
 
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")  # how SentencePiece names the bytes of what it has no token for
+
+
 class ModelText:
     """A loaded tokenizer. Not for several threads at once: give it one thread."""
 
@@ -30,6 +35,7 @@ class ModelText:
         self._backend = tokenizer.backend_tokenizer
         self.eos = tuple(sorted(eos))
         self.sampling_defaults = defaults
+        self._is_byte_level = "ByteLevel" in repr(self._backend.decoder)
         self._vocabulary = max(tokenizer.get_vocab().values()) + 1
 
     def prompt(self, request: Request) -> tuple[int, ...]:
@@ -50,6 +56,16 @@ class ModelText:
         """The text of some tokens, without the model's own marks."""
         text: str = self._backend.decode(tokens, skip_special_tokens=True)
         return text
+
+    def token_bytes(self, token: int) -> bytes:
+        """What one token stands for: its text, or the bytes of a part of a character."""
+        name = self._backend.id_to_token(token) or ""
+        if (match := _BYTE_TOKEN.fullmatch(name)) is not None:
+            return bytes([int(match[1], 16)])
+        if self._is_byte_level and (raw := _raw_bytes(name)) is not None:
+            return raw
+        text: str = self._backend.decode([token], skip_special_tokens=False)
+        return text.encode()
 
     def _conversation(self, request: Request) -> str:
         from jinja2.exceptions import TemplateError
@@ -84,6 +100,20 @@ def load_model_text(model_dir: Path) -> ModelText:
         raise MacfleetError(f"{model_dir} has no tokenizer.json, and its {type(tokenizer).__name__} is not supported")
     config, generation = (_read_json(model_dir / name) for name in ("config.json", "generation_config.json"))
     return ModelText(tokenizer, _eos(tokenizer.eos_token_id, config, generation), _sampling_defaults(generation))
+
+
+def _raw_bytes(name: str) -> bytes | None:
+    """The bytes of a token of a byte-level tokenizer, which writes each byte as a printable letter. None: it is not one."""
+    values = [_byte_letters().get(letter) for letter in name]
+    return None if None in values else bytes(value for value in values if value is not None)
+
+
+@cache
+def _byte_letters() -> Mapping[str, int]:
+    """GPT-2's table: printable bytes stand for themselves, the others for letters from U+0100 on, in order."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + number): byte for number, byte in enumerate(others)}
 
 
 def _eos(of_tokenizer: int | None, config: Mapping[str, Any], generation: Mapping[str, Any]) -> set[int]:

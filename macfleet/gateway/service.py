@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from macfleet.api.errors import empty_prompt, not_ready, prompt_too_long, unknown_model
+from macfleet.api.errors import ApiError, empty_prompt, not_ready, prompt_too_long, unknown_model
 from macfleet.api.request import Request
 from macfleet.engines.protocol import Cancel, Failed, FromGateway, FromWorker, Sampling, Submit, Token
 from macfleet.gateway.config import GatewayConfig
@@ -51,8 +51,8 @@ class Service:
         """To be called a few times a second."""
         self._take(tick(self.gang, time.monotonic(), self.config.heartbeat_timeout_s))
 
-    def enter(self, request: Request, prompt: tuple[int, ...]) -> Ticket:
-        """A place for the request. Raises ApiError: the prompt empty or too long, the queue full, the service not ready."""
+    def enter(self, request: Request, prompt: tuple[int, ...]) -> tuple[Ticket, ...]:
+        """A place for each answer that is wanted. Raises ApiError: the prompt empty or too long, the queue full, the service not ready."""
         room = self.config.context_tokens - len(prompt)
         if not prompt:
             raise empty_prompt(request.prompt_param)
@@ -63,7 +63,15 @@ class Service:
         text.check_tokens(request.sampling.logit_bias, "logit_bias")
         # More than fits is not an error: the answer ends at the context with finish_reason "length".
         wanted = min(request.max_tokens or room, room)
-        return self.desk.enter(prompt, wanted, _sampling(request, text), text.eos)
+        tickets: list[Ticket] = []
+        try:
+            for index in range(request.n):
+                tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index), text.eos))
+        except ApiError:
+            for ticket in tickets:  # all or none
+                self.desk.leave(ticket, "refused")
+            raise
+        return tuple(tickets)
 
     def check_model(self, name: str) -> None:
         if name != self.config.model:
@@ -131,15 +139,16 @@ def _seat(values: dict[str, Any]) -> Seat:
     return Seat(**values)
 
 
-def _sampling(request: Request, text: ModelText) -> Sampling:
-    """What the client said, then what the model's makers recommend."""
+def _sampling(request: Request, text: ModelText, index: int) -> Sampling:
+    """What the client said, then what the model's makers recommend. Answer `index` of several has a seed of its own."""
     asked = {name: getattr(request.sampling, name) for name in text.sampling_defaults}
     said = {name: value for name, value in asked.items() if value is not None}
     seed = request.sampling.seed
     return Sampling(
         **{**text.sampling_defaults, **said},
-        seed=None if seed is None else seed % 2**64,
+        seed=None if seed is None else (seed + index) % 2**64,
         frequency_penalty=request.sampling.frequency_penalty,
         presence_penalty=request.sampling.presence_penalty,
         logit_bias=dict(request.sampling.logit_bias),
+        logprobs=request.sampling.logprobs,
     )

@@ -70,6 +70,23 @@ def test_the_new_name_of_max_tokens_wins():
     assert chat(max_tokens=5, max_completion_tokens=9).max_tokens == 9
 
 
+@pytest.mark.parametrize(
+    ("fields", "alternatives"),
+    [({}, None), ({"logprobs": False}, None), ({"logprobs": True}, 0), ({"logprobs": True, "top_logprobs": 5}, 5)],
+)
+def test_a_chat_says_with_two_fields_which_logprobs_it_wants(fields, alternatives):
+    assert chat(**fields).sampling.logprobs == alternatives
+
+
+def test_a_completion_says_with_one_number_which_logprobs_it_wants():
+    assert completion().sampling.logprobs is None
+    assert completion(logprobs=3).sampling.logprobs == 3
+
+
+def test_several_answers_may_be_wanted():
+    assert (chat().n, chat(n=3).n) == (1, 3)
+
+
 def test_text_parts_are_joined():
     parts = [{"type": "text", "text": "Why "}, {"type": "text", "text": "blue?"}]
 
@@ -122,10 +139,13 @@ def test_a_bias_is_by_token_id():
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content", "invalid_type"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content", "unsupported_content"),
         ({"messages": [{"role": "user", "content": ["hello"]}]}, "messages[0].content", "invalid_type"),
-        ({"n": 2}, "n", "unsupported_parameter"),
+        ({"n": 0}, "n", "below_min_value"),
+        ({"n": 17}, "n", "above_max_value"),
         ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
         ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
-        ({"logprobs": True}, "logprobs", "unsupported_parameter"),
+        ({"logprobs": 3}, "logprobs", "invalid_type"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "above_max_value"),
+        ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_is_wrong(fields, param, code):

@@ -1,7 +1,7 @@
 import json
 
 from macfleet.api import errors
-from macfleet.api.render import Answer, Usage, answer_id, event, model_list
+from macfleet.api.render import Answer, Choice, Usage, answer_id, event, joined, model_list
 from macfleet.api.request import Endpoint
 
 CHAT = Answer(Endpoint.CHAT, "chatcmpl-1", "m", 1_790_000_000)
@@ -9,7 +9,7 @@ COMPLETION = Answer(Endpoint.COMPLETION, "cmpl-1", "m", 1_790_000_000)
 
 
 def test_a_whole_chat():
-    assert CHAT.whole("Hello", "stop", Usage(3, 2)) == {
+    assert CHAT.whole([Choice(0, "Hello", "stop")], Usage(3, 2)) == {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1_790_000_000,
@@ -27,7 +27,7 @@ def test_a_whole_chat():
 
 
 def test_a_whole_completion():
-    body = COMPLETION.whole("Hello", "length", Usage(3, 2))
+    body = COMPLETION.whole([Choice(0, "Hello", "length")], Usage(3, 2))
 
     assert body["object"] == "text_completion"
     assert body["choices"] == [{"index": 0, "text": "Hello", "logprobs": None, "finish_reason": "length"}]
@@ -42,8 +42,28 @@ def test_a_streamed_chat_says_first_who_speaks():
 
 
 def test_the_last_chunk_has_the_reason_and_may_have_no_text():
-    assert CHAT.chunk("", "stop")["choices"] == [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]
-    assert COMPLETION.chunk("a", None)["choices"] == [{"index": 0, "text": "a", "logprobs": None, "finish_reason": None}]
+    assert CHAT.chunk(Choice(0, "", "stop"))["choices"] == [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}]
+    assert COMPLETION.chunk(Choice(0, "a"))["choices"] == [{"index": 0, "text": "a", "logprobs": None, "finish_reason": None}]
+
+
+def test_every_answer_of_several_has_its_place():
+    body = CHAT.whole([Choice(0, "a", "stop"), Choice(1, "b", "length")], Usage(3, 2))
+
+    assert [(choice["index"], choice["message"]["content"], choice["finish_reason"]) for choice in body["choices"]] == [
+        (0, "a", "stop"),
+        (1, "b", "length"),
+    ]
+    assert [chunk["choices"][0]["index"] for chunk in CHAT.opening(2)] == [0, 1]
+
+
+def test_pieces_join_with_their_logprobs():
+    pieces = [
+        Choice(1, "a", None, {"content": [1, 2], "refusal": None}),
+        Choice(1, ""),
+        Choice(1, "b", "stop", {"content": [3], "refusal": None}),
+    ]
+
+    assert joined(pieces) == Choice(1, "ab", "stop", {"content": [1, 2, 3], "refusal": None})
 
 
 def test_the_usage_comes_in_a_chunk_without_a_choice():

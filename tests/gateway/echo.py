@@ -134,7 +134,9 @@ class EchoWorker:
             if submit.epoch != self.epoch or submit.request in self.cancelled:
                 return
             finished = "stop" if token in submit.eos else "length" if index + 1 == submit.max_tokens else None
-            await self.say(Token(request=submit.request, epoch=submit.epoch, index=index, token=token, finished=finished))
+            wanted = submit.sampling.logprobs
+            scores = {} if wanted is None else {"logprob": -float(index), "top_logprobs": ((token, -float(index)),) * min(wanted, 1)}
+            await self.say(Token(request=submit.request, epoch=submit.epoch, index=index, token=token, finished=finished, **scores))
             await asyncio.sleep(self.step_s)
             if finished:
                 return

@@ -113,6 +113,59 @@ async def test_who_says_nothing_of_sampling_gets_the_likeliest_words(gateway):
     assert worker.submits[0].sampling.temperature == 0
 
 
+async def test_logprobs_come_with_the_tokens_of_the_text(gateway):
+    async with gateway() as running, running.worker():
+        await running.reach("ready")
+        client = running.openai()
+
+        chat = await client.chat.completions.create(model="tiny", messages=QUESTION, logprobs=True, top_logprobs=1)
+        stream = await client.chat.completions.create(model="tiny", messages=QUESTION, logprobs=True, stop="world", stream=True)
+        pieces = [chunk.choices[0] async for chunk in stream]
+        completion = await client.completions.create(model="tiny", prompt="Once", max_tokens=9, logprobs=1)
+
+    tokens = chat.choices[0].logprobs.content
+    assert b"".join(bytes(token.bytes) for token in tokens).decode() == "Hällo → world"
+    assert [token.logprob for token in tokens[:3]] == [0, -1, -2]
+    assert tokens[1].top_logprobs[0].token == "\ufffd"
+    streamed = [token for piece in pieces if piece.logprobs for token in piece.logprobs.content]
+    assert b"".join(bytes(token.bytes) for token in streamed).decode() == "Hällo → "
+    assert completion.choices[0].logprobs.tokens == ["O", "n", "c", "e"]
+    assert completion.choices[0].logprobs.text_offset == [0, 1, 2, 3]
+
+
+async def test_several_answers_grow_side_by_side_each_with_a_seed_of_its_own(gateway):
+    async with gateway(concurrency=3) as running, running.worker() as worker:
+        await running.reach("ready")
+        client = running.openai()
+
+        whole = await client.chat.completions.create(model="tiny", messages=QUESTION, n=3, seed=7)
+        stream = await client.chat.completions.create(
+            model="tiny", messages=QUESTION, n=2, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+
+    length = len("Hällo → world".encode())
+    assert [choice.message.content for choice in whole.choices] == ["Hällo → world"] * 3
+    assert [submit.sampling.seed for submit in worker.submits[:3]] == [7, 8, 9]
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (length, 3 * (length + 1))
+    texts = {0: "", 1: ""}
+    for chunk in chunks[:-1]:
+        texts[chunk.choices[0].index] += chunk.choices[0].delta.content or ""
+    assert texts == {0: "Hällo → world", 1: "Hällo → world"}
+    assert chunks[-1].usage.completion_tokens == 2 * (length + 1)
+
+
+async def test_several_answers_get_all_their_places_or_none(gateway):
+    async with gateway(concurrency=1, queue_limit=1) as running, running.worker():
+        await running.reach("ready")
+
+        with pytest.raises(openai.RateLimitError):
+            await running.openai().chat.completions.create(model="tiny", messages=QUESTION, n=3)
+        answer = await running.openai().chat.completions.create(model="tiny", messages=QUESTION, n=2)
+
+    assert len(answer.choices) == 2
+
+
 async def test_more_than_the_context_is_never_asked_of_the_workers(gateway):
     async with gateway(context_tokens=20) as running, running.worker() as worker:
         await running.reach("ready")

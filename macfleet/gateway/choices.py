@@ -1,0 +1,84 @@
+"""The answers to one request, each from a place of its own in the pipeline, as they grow side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+
+from macfleet.api.errors import ApiError
+from macfleet.api.logprobs import Logprobs
+from macfleet.api.render import Choice
+from macfleet.api.request import Request
+from macfleet.api.text import Scored, TextStream
+from macfleet.engines.protocol import Token
+from macfleet.gateway.desk import Desk, Ticket
+from macfleet.gateway.model_text import ModelText
+
+
+class Growing:
+    """One answer: tokens from the desk become pieces of text. Gives its place back when it is closed."""
+
+    def __init__(self, index: int, ticket: Ticket, request: Request, text: ModelText, desk: Desk):
+        self._index = index
+        self._ticket = ticket
+        self._desk = desk
+        self._text = TextStream(text.decode, request.stop)
+        self._logprobs = None if request.sampling.logprobs is None else Logprobs(request.endpoint, text.token_bytes)
+        self._outcome = "cancelled"  # unless we hear otherwise, the client went away
+        self.written = 0
+
+    async def pieces(self) -> AsyncGenerator[Choice]:
+        """Until the one with a finish_reason. Raises ApiError."""
+        try:
+            async for token in self._ticket.tokens():
+                self.written += 1
+                piece = self._text.push(token.token, token.finished, self._scored(token))
+                logprobs = self._logprobs.render(piece.scored) if self._logprobs and piece.scored else None
+                self._outcome = piece.finish_reason or self._outcome
+                yield Choice(self._index, piece.text, piece.finish_reason, logprobs)
+                if piece.finish_reason is not None:
+                    return
+        except ApiError as error:
+            self._outcome = error.code or "failed"
+            raise
+
+    def close(self) -> None:
+        self._desk.leave(self._ticket, self._outcome)
+
+    def _scored(self, token: Token) -> Scored | None:
+        if self._logprobs is None or token.logprob is None:
+            return None
+        return Scored(token.token, token.logprob, token.top_logprobs)
+
+
+async def side_by_side(answers: Sequence[Growing]) -> AsyncGenerator[Choice]:
+    """The pieces of all answers in the order they come. Raises the first error of any; then none goes on."""
+    if len(answers) == 1:
+        async with contextlib.aclosing(answers[0].pieces()) as pieces:
+            async for piece in pieces:
+                yield piece
+        return
+    arrived: asyncio.Queue[Choice | ApiError] = asyncio.Queue()
+    tasks = [asyncio.ensure_future(_collect(answer, arrived)) for answer in answers]
+    try:
+        unfinished = len(tasks)
+        while unfinished:
+            event = await arrived.get()
+            if isinstance(event, ApiError):
+                raise event
+            unfinished -= event.finish_reason is not None
+            yield event
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _collect(answer: Growing, arrived: asyncio.Queue[Choice | ApiError]) -> None:
+    try:
+        async with contextlib.aclosing(answer.pieces()) as pieces:
+            async for piece in pieces:
+                arrived.put_nowait(piece)
+    except ApiError as error:
+        arrived.put_nowait(error)
