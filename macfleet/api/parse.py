@@ -1,11 +1,12 @@
 """The body of a request, checked, or the error that says which field is wrong and why.
 
 Fields nobody knows are ignored, as OpenAI does. Fields that are known and cannot be honoured are refused: an answer
-that silently ignores `tools` looks right and is wrong.
+that silently ignores `suffix` looks right and is wrong.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from macfleet.api.errors import ApiError, invalid
-from macfleet.api.request import Endpoint, Request, Sampling
+from macfleet.api.request import Endpoint, Request, Sampling, ToolChoice
 
 _MAX_STOPS = 16  # OpenAI takes 4; tools that send a few more are common
 _MOST_CHOICES = 16  # each takes a place of its own
@@ -28,7 +29,7 @@ def parse_chat(body: bytes) -> Request:
         raise invalid("'top_logprobs' needs 'logprobs' to be true.", param="top_logprobs", code="invalid_value")
     wanted = chat.max_completion_tokens or chat.max_tokens
     logprobs = (chat.top_logprobs or 0) if chat.logprobs else None
-    return _request(Endpoint.CHAT, chat, logprobs, max_tokens=wanted, messages=messages)
+    return _request(Endpoint.CHAT, chat, logprobs, max_tokens=wanted, messages=messages, **_offered(chat))
 
 
 def parse_completion(body: bytes) -> Request:
@@ -95,6 +96,35 @@ def _logit_bias(value: Any) -> dict[int, float]:
     return {int(token): float(bias) for token, bias in pairs.items()}
 
 
+def _tool_choice(value: Any) -> ToolChoice | None:
+    match value:
+        case None | "auto":
+            return None if value is None else ToolChoice()
+        case "none":
+            return ToolChoice(is_allowed=False)
+        case "required":
+            return ToolChoice(is_required=True)
+        case {"type": "function", "function": {"name": str(name)}}:
+            return ToolChoice(is_required=True, name=name)
+        case _:
+            raise PydanticCustomError("invalid_value", 'expected "none", "auto", "required" or a function by its name')
+
+
+def _response_schema(value: Any) -> Mapping[str, Any] | None:
+    """The JSON Schema that a response_format asks for; None for text."""
+    match value:
+        case None | {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return {"type": "object"}
+        case {"type": "json_schema", "json_schema": {"schema": dict() as schema}}:
+            return schema
+        case {"type": "json_schema"}:
+            raise PydanticCustomError("missing_required_parameter", "a json_schema has a schema")
+        case _:
+            raise PydanticCustomError("invalid_value", 'expected the type "text", "json_object" or "json_schema"')
+
+
 def _never(what: str, *harmless: Any) -> BeforeValidator:
     """A field that is known and not supported, save for the values that ask for nothing."""
 
@@ -114,16 +144,54 @@ class _Body(BaseModel):
 BodyT = TypeVar("BodyT", bound=_Body)
 
 
+class _CalledFunction(_Body):
+    name: str
+    arguments: str = ""
+
+
+class _CalledTool(_Body):
+    """A call that an assistant's earlier message made."""
+
+    id: str | None = None
+    type: Literal["function"] = "function"
+    function: _CalledFunction
+
+    def for_template(self) -> Mapping[str, Any]:
+        """Templates want the arguments as an object, and write it in their own way."""
+        try:
+            arguments = json.loads(self.function.arguments or "{}")
+        except ValueError:
+            arguments = self.function.arguments
+        return {**self.model_dump(exclude_none=True), "function": {"name": self.function.name, "arguments": arguments}}
+
+
 class _Message(_Body):
     model_config = ConfigDict(extra="allow")  # a template may use more: name, tool_call_id, reasoning_content
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Annotated[str | None, PlainValidator(_content)] = None
+    tool_calls: list[_CalledTool] | None = None
 
     def for_template(self) -> Mapping[str, Any]:
         # Chat templates know no "developer"; OpenAI says it takes the place of "system".
         role = "system" if self.role == "developer" else self.role
-        return {**self.model_dump(), "role": role, "content": self.content or ""}
+        calls = {"tool_calls": [call.for_template() for call in self.tool_calls]} if self.tool_calls else {}
+        return {**self.model_dump(exclude={"tool_calls"}), **calls, "role": role, "content": self.content or ""}
+
+
+class _Function(_Body):
+    model_config = ConfigDict(extra="allow")  # "strict" and what else a template may show
+
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    parameters: dict[str, Any] | None = None
+
+
+class _Tool(_Body):
+    type: Literal["function"]
+    function: _Function
+
+    def for_template(self) -> Mapping[str, Any]:
+        return {"type": "function", "function": self.function.model_dump(exclude_none=True)}
 
 
 class _StreamOptions(_Body):
@@ -152,9 +220,12 @@ class _ChatBody(_CommonBody):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: Annotated[None, _never("tools", [])] = None
-    functions: Annotated[None, _never("functions", [])] = None
-    response_format: Annotated[None, _never("a response_format other than text", {"type": "text"})] = None
+    tools: list[_Tool] | None = None
+    tool_choice: Annotated[ToolChoice | None, PlainValidator(_tool_choice)] = None
+    parallel_tool_calls: bool | None = None
+    functions: Annotated[None, _never("functions (OpenAI's old form of tools)", [])] = None
+    response_format: Annotated[Mapping[str, Any] | None, PlainValidator(_response_schema)] = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 class _CompletionBody(_CommonBody):
@@ -163,6 +234,27 @@ class _CompletionBody(_CommonBody):
     suffix: Annotated[None, _never("suffix", "")] = None
     echo: Annotated[None, _never("echo", False)] = None
     best_of: Annotated[None, _never("best_of", 1)] = None
+
+
+def _offered(chat: _ChatBody) -> dict[str, Any]:
+    """What only a chat has: tools, and a form for the answer."""
+    choice = chat.tool_choice or ToolChoice()
+    tools = tuple(tool.for_template() for tool in chat.tools or ())
+    names = [tool["function"]["name"] for tool in tools]
+    if choice.is_required and not tools:
+        raise invalid("'tool_choice' names a tool, and 'tools' offers none.", param="tool_choice", code="invalid_value")
+    if choice.name is not None and choice.name not in names:
+        raise invalid(
+            f"'tool_choice' names a function that is not among the tools: {', '.join(names)}.", param="tool_choice", code="invalid_value"
+        )
+    if choice.is_required and chat.response_format is not None:
+        raise invalid("'tool_choice' and 'response_format' each want the whole answer.", param="tool_choice", code="invalid_value")
+    return {
+        "tools": tools if choice.is_allowed else (),
+        "tool_choice": choice,
+        "response_schema": chat.response_format,
+        "template_kwargs": chat.chat_template_kwargs or {},
+    }
 
 
 def _request(endpoint: Endpoint, body: _CommonBody, logprobs: int | None, **fields: Any) -> Request:

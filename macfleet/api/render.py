@@ -9,6 +9,7 @@ from typing import Any
 
 from macfleet.api.request import Endpoint
 from macfleet.api.text import FinishReason
+from macfleet.api.tools import ToolCall
 
 DONE = b"data: [DONE]\n\n"
 
@@ -27,18 +28,35 @@ class Usage:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the answers to a prompt, or a piece of it. `logprobs` in the endpoint's own shape, None unless asked for."""
+    """One of the answers to a prompt, or a piece of it. `logprobs` in the endpoint's own shape, None unless asked for.
+
+    `first_call`: how many calls of tools came in the pieces before.
+    """
 
     index: int = 0
     text: str = ""
     finish_reason: FinishReason | None = None
     logprobs: dict[str, Any] | None = None
+    reasoning: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    first_call: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.text or self.reasoning or self.calls or self.finish_reason)
 
 
 def joined(pieces: Sequence[Choice]) -> Choice:
     """One answer of all its pieces, the last of which says why it ended."""
     text, found = "".join(piece.text for piece in pieces), [piece.logprobs for piece in pieces if piece.logprobs]
-    return Choice(pieces[-1].index, text, pieces[-1].finish_reason, _joined_columns(found) if found else None)
+    return Choice(
+        pieces[-1].index,
+        text,
+        pieces[-1].finish_reason,
+        _joined_columns(found) if found else None,
+        "".join(piece.reasoning for piece in pieces),
+        tuple(call for piece in pieces for call in piece.calls),
+    )
 
 
 def _joined_columns(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -73,7 +91,11 @@ class Answer:
         """One piece of one answer."""
         if self.endpoint is Endpoint.COMPLETION:
             return self._chunk(self._rendered(choice))
-        delta = {"content": choice.text} if choice.text else {}
+        delta: dict[str, Any] = {"content": choice.text} if choice.text else {}
+        if choice.reasoning:
+            delta["reasoning_content"] = choice.reasoning
+        if choice.calls:
+            delta["tool_calls"] = [{"index": index, **call.as_json()} for index, call in enumerate(choice.calls, choice.first_call)]
         return self._chunk({"index": choice.index, "delta": delta, "logprobs": choice.logprobs, "finish_reason": choice.finish_reason})
 
     def usage_chunk(self, usage: Usage) -> dict[str, Any]:
@@ -82,7 +104,12 @@ class Answer:
 
     def _rendered(self, choice: Choice) -> dict[str, Any]:
         if self.endpoint is Endpoint.CHAT:
-            said: dict[str, Any] = {"message": {"role": "assistant", "content": choice.text, "refusal": None}}
+            # OpenAI's own shape says null where the model only called tools.
+            message = {"role": "assistant", "content": None if choice.calls and not choice.text else choice.text, "refusal": None}
+            if choice.reasoning:
+                message["reasoning_content"] = choice.reasoning
+            called = {"tool_calls": [call.as_json() for call in choice.calls]} if choice.calls else {}
+            said: dict[str, Any] = {"message": message | called}
         else:
             said = {"text": choice.text}
         return {"index": choice.index, **said, "logprobs": choice.logprobs, "finish_reason": choice.finish_reason}

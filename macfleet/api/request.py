@@ -16,6 +16,15 @@ class Endpoint(StrEnum):
 
 
 @dataclass(frozen=True)
+class ToolChoice:
+    """Whether the model may call the tools that are offered, must, or must call a certain one."""
+
+    is_allowed: bool = True
+    is_required: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How the next token is drawn, as far as the client said. None: what the model's makers recommend, else greedy."""
 
@@ -42,6 +51,10 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     n: int = 1  # answers to the one prompt
+    tools: tuple[Mapping[str, Any], ...] = ()  # as the client sent them, for the model's template
+    tool_choice: ToolChoice = ToolChoice()
+    response_schema: Mapping[str, Any] | None = None  # JSON Schema that the answer must keep to; None: any text
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)  # for the template: enable_thinking and its like
     stream: bool = False
     include_usage: bool = False
 

@@ -144,8 +144,18 @@ class Reset(Message):
     epoch: Epoch
 
 
+class Form(Message):
+    """What an answer must look like: a grammar as llguidance writes it, and the tokens that may end it."""
+
+    grammar: str
+    eos: tuple[TokenId, ...] = ()
+
+
 class Sampling(Message):
-    """How the last rank picks a token. Temperature 0 is greedy. `logprobs`: how many alternatives to report, None for no logprobs."""
+    """How the last rank picks a token. Temperature 0 is greedy. `logprobs`: how many alternatives to report, None for no logprobs.
+
+    `form`: what the answer must look like; None: anything.
+    """
 
     temperature: float = Field(0.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
@@ -156,6 +166,7 @@ class Sampling(Message):
     presence_penalty: float = 0.0
     logit_bias: dict[int, float] = {}
     logprobs: int | None = Field(None, ge=0, le=20)
+    form: Form | None = None
 
 
 class Submit(Message):

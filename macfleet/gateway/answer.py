@@ -58,7 +58,7 @@ class Writer:
             yield event(chunk)
         try:
             async for piece in self._begun_pieces():
-                if piece.text or piece.finish_reason:
+                if not piece.is_empty:
                     yield event(self._answer.chunk(piece))
         except ApiError as error:
             yield event(error.body())

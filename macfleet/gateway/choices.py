@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Sequence
 from macfleet.api.errors import ApiError
 from macfleet.api.logprobs import Logprobs
 from macfleet.api.render import Choice
-from macfleet.api.request import Request
+from macfleet.api.request import Endpoint, Request
+from macfleet.api.sections import Section, Sections
 from macfleet.api.text import Scored, TextStream
+from macfleet.api.tools import CallReader
 from macfleet.engines.protocol import Token
 from macfleet.gateway.desk import Desk, Ticket
 from macfleet.gateway.model_text import ModelText
@@ -23,7 +25,8 @@ class Growing:
         self._index = index
         self._ticket = ticket
         self._desk = desk
-        self._text = TextStream(text.decode, request.stop)
+        self._text = text_stream(ticket, request, text)
+        self._calls = 0
         self._logprobs = None if request.sampling.logprobs is None else Logprobs(request.endpoint, text.token_bytes)
         self._outcome = "cancelled"  # unless we hear otherwise, the client went away
         self.written = 0
@@ -36,7 +39,8 @@ class Growing:
                 piece = self._text.push(token.token, token.finished, self._scored(token))
                 logprobs = self._logprobs.render(piece.scored) if self._logprobs and piece.scored else None
                 self._outcome = piece.finish_reason or self._outcome
-                yield Choice(self._index, piece.text, piece.finish_reason, logprobs)
+                yield Choice(self._index, piece.text, piece.finish_reason, logprobs, piece.reasoning, piece.calls, self._calls)
+                self._calls += len(piece.calls)
                 if piece.finish_reason is not None:
                     return
         except ApiError as error:
@@ -50,6 +54,16 @@ class Growing:
         if self._logprobs is None or token.logprob is None:
             return None
         return Scored(token.token, token.logprob, token.top_logprobs)
+
+
+def text_stream(ticket: Ticket, request: Request, text: ModelText) -> TextStream:
+    """How this request's tokens become text: a completion is plain text, a chat has its model's sections."""
+    if request.endpoint is Endpoint.COMPLETION:
+        return TextStream(text.decode, request.stop)
+    if not request.tools or text.parse_call is None:
+        return TextStream(text.decode, request.stop, Sections(text.marks.without(Section.TOOL), text.first_section(ticket.prompt)))
+    reader = CallReader(text.parse_call, request.tools, ticket.id)
+    return TextStream(text.decode, request.stop, Sections(text.marks, text.first_section(ticket.prompt)), reader)
 
 
 async def side_by_side(answers: Sequence[Growing]) -> AsyncGenerator[Choice]:

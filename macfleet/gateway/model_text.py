@@ -17,7 +17,11 @@ from typing import Any
 
 from macfleet.api.errors import invalid
 from macfleet.api.request import Endpoint, Request
+from macfleet.api.sections import Marks, Section
+from macfleet.api.tools import ParseCall
 from macfleet.core.errors import MacfleetError
+from macfleet.gateway import grammar
+from macfleet.gateway.mlx_lm_text import load_tokenizer
 
 # For models whose generation_config.json has no opinion: greedy, as mlx_lm.server answers. OpenAI's own default, 1.0 over the
 # whole vocabulary, makes a small model babble ("GO TO THE AMENIMA" for the capital of France), and its clients rarely set it.
@@ -33,9 +37,12 @@ class ModelText:
     def __init__(self, tokenizer: Any, eos: Iterable[int], defaults: Mapping[str, Any]):
         self._tokenizer = tokenizer
         self._backend = tokenizer.backend_tokenizer
+        self.marks = marks_of(tokenizer)
+        self.parse_call: ParseCall | None = tokenizer.tool_parser
         self.eos = tuple(sorted(eos))
         self.sampling_defaults = defaults
         self._is_byte_level = "ByteLevel" in repr(self._backend.decoder)
+        self._unseen = _unseen(self._backend, self.marks)
         self._vocabulary = max(tokenizer.get_vocab().values()) + 1
 
     def prompt(self, request: Request) -> tuple[int, ...]:
@@ -54,8 +61,32 @@ class ModelText:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of some tokens, without the model's own marks."""
-        text: str = self._backend.decode(tokens, skip_special_tokens=True)
+        shown = [token for token in tokens if token not in self._unseen]
+        text: str = self._backend.decode(shown, skip_special_tokens=False)
         return text
+
+    def first_section(self, prompt: Sequence[int]) -> str:
+        """Where the answer to this prompt begins: a template may have opened the reasoning already."""
+        wrapped = self._tokenizer
+        if wrapped.has_thinking and wrapped.rfind_think_start(prompt) > wrapped.rfind_think_end(prompt):
+            return Section.REASONING
+        return self.marks.first
+
+    def grammar(self, request: Request) -> str | None:
+        """What the answer must look like; None: anything. Raises ApiError for what this model cannot be kept to."""
+        if request.response_schema is not None:
+            return grammar.of_schema(request.response_schema)
+        choice = request.tool_choice
+        if not choice.is_required:
+            return None
+        if self._tokenizer.init_kwargs.get("tool_parser_type") != "json_tools":
+            message = "This model does not write its calls as JSON, so it cannot be made to call a tool; use the tool_choice auto."
+            raise invalid(message, param="tool_choice", code="unsupported_value")
+        tools = [tool for tool in request.tools if choice.name in (None, tool["function"]["name"])]
+        return grammar.of_calls(tools, self._tokenizer.tool_call_start, self._tokenizer.tool_call_end, self._special_marks())
+
+    def _special_marks(self) -> tuple[str, ...]:
+        return tuple(added.content for added in self._backend.get_added_tokens_decoder().values() if added.special)
 
     def token_bytes(self, token: int) -> bytes:
         """What one token stands for: its text, or the bytes of a part of a character."""
@@ -70,11 +101,15 @@ class ModelText:
     def _conversation(self, request: Request) -> str:
         from jinja2.exceptions import TemplateError
 
-        if not self._tokenizer.chat_template:
+        if not self._tokenizer.has_chat_template:
             raise invalid("This model has no chat template; ask it at /v1/completions.", param="messages", code="no_chat_template")
+        if request.tools and self.parse_call is None:
+            raise invalid("This model has no way of calling tools.", param="tools", code="unsupported_parameter")
+        messages = [dict(message) for message in request.messages]
+        named = {"tools": [dict(tool) for tool in request.tools]} if request.tools else {}
         try:
             text: str = self._tokenizer.apply_chat_template(
-                [dict(message) for message in request.messages], tokenize=False, add_generation_prompt=True
+                messages, tokenize=False, add_generation_prompt=True, **named, **request.template_kwargs
             )
         except (TemplateError, TypeError, KeyError, ValueError) as error:
             message = f"The model's chat template does not accept these messages: {error}."
@@ -85,20 +120,44 @@ class ModelText:
         return tuple(self._backend.encode(text, add_special_tokens=add_special_tokens).ids)
 
 
+def marks_of(tokenizer: Any) -> Marks:
+    """The sections of this model's answers, from what mlx-lm knows of its template and vocabulary."""
+    edges: dict[str, list[tuple[str, str]]] = {Section.ANSWER: []}
+    given: Mapping[str, Sequence[tuple[str, str]]] = tokenizer.response_transitions
+    if tokenizer.has_thinking:
+        edges[Section.ANSWER].append((tokenizer.think_start, Section.REASONING))
+        edges[Section.REASONING] = [(tokenizer.think_end, Section.ANSWER)]
+    if tokenizer.has_tool_calling:
+        starts_elsewhere = any(into == Section.TOOL for found in given.values() for _, into in found)
+        for section in edges:
+            if section != Section.ANSWER or not starts_elsewhere:
+                edges[section].append((tokenizer.tool_call_start, Section.TOOL))
+        edges[Section.TOOL] = [(tokenizer.tool_call_end, Section.ANSWER)] if tokenizer.tool_call_end else []
+    edges[Section.ANSWER] += [(mark, Section.ANSWER) for mark in tokenizer.structural_markers]
+    for section, found in given.items():
+        edges.setdefault(section, []).extend(found)
+    return Marks(edges, tokenizer.response_initial_state or Section.ANSWER)
+
+
+def _unseen(backend: Any, marks: Marks) -> frozenset[int]:
+    """The model's own signs that are no text, save those that are marks or parts of them."""
+    written = [mark for edges in marks.edges.values() for mark, _ in edges]
+    special = {token: added.content for token, added in backend.get_added_tokens_decoder().items() if added.special}
+    return frozenset(token for token, sign in special.items() if not any(sign in mark for mark in written))
+
+
 def load_model_text(model_dir: Path) -> ModelText:
     """Reads tokenizer and generation settings; never the network, never the weights. Raises MacfleetError."""
     os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
     if not (model_dir / "config.json").is_file():
         raise MacfleetError(f"{model_dir} has no config.json", hint="`macfleet deploy` stages the model anew")
-    from transformers import AutoTokenizer
-
+    config, generation = (_read_json(model_dir / name) for name in ("config.json", "generation_config.json"))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_dir)
+        tokenizer = load_tokenizer(model_dir, None)
     except Exception as error:  # transformers raises whatever its parsers raise
         raise MacfleetError(f"the tokenizer in {model_dir} cannot be loaded: {error}", hint="stage the model anew") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
-        raise MacfleetError(f"{model_dir} has no tokenizer.json, and its {type(tokenizer).__name__} is not supported")
-    config, generation = (_read_json(model_dir / name) for name in ("config.json", "generation_config.json"))
+        raise MacfleetError(f"{model_dir} has no tokenizer.json, and its {tokenizer.name_or_path} is not supported")
     return ModelText(tokenizer, _eos(tokenizer.eos_token_id, config, generation), _sampling_defaults(generation))
 
 

@@ -11,7 +11,7 @@ from prometheus_client.core import Metric
 
 from macfleet.api.errors import ApiError, empty_prompt, not_ready, prompt_too_long, unknown_model
 from macfleet.api.request import Request
-from macfleet.engines.protocol import Cancel, Failed, FromGateway, FromWorker, Sampling, Submit, Token
+from macfleet.engines.protocol import Cancel, Failed, Form, FromGateway, FromWorker, Sampling, Submit, Token
 from macfleet.gateway.config import GatewayConfig
 from macfleet.gateway.desk import Desk, Ticket
 from macfleet.gateway.epoch import EpochMemory
@@ -63,10 +63,11 @@ class Service:
         text.check_tokens(request.sampling.logit_bias, "logit_bias")
         # More than fits is not an error: the answer ends at the context with finish_reason "length".
         wanted = min(request.max_tokens or room, room)
+        grammar = text.grammar(request)
         tickets: list[Ticket] = []
         try:
             for index in range(request.n):
-                tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index), text.eos))
+                tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index, grammar), text.eos))
         except ApiError:
             for ticket in tickets:  # all or none
                 self.desk.leave(ticket, "refused")
@@ -139,7 +140,7 @@ def _seat(values: dict[str, Any]) -> Seat:
     return Seat(**values)
 
 
-def _sampling(request: Request, text: ModelText, index: int) -> Sampling:
+def _sampling(request: Request, text: ModelText, index: int, grammar: str | None) -> Sampling:
     """What the client said, then what the model's makers recommend. Answer `index` of several has a seed of its own."""
     asked = {name: getattr(request.sampling, name) for name in text.sampling_defaults}
     said = {name: value for name, value in asked.items() if value is not None}
@@ -151,4 +152,5 @@ def _sampling(request: Request, text: ModelText, index: int) -> Sampling:
         presence_penalty=request.sampling.presence_penalty,
         logit_bias=dict(request.sampling.logit_bias),
         logprobs=request.sampling.logprobs,
+        form=None if grammar is None else Form(grammar=grammar, eos=text.eos),
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from macfleet.api.errors import ApiError
 from macfleet.api.parse import parse_chat, parse_completion
-from macfleet.api.request import Endpoint
+from macfleet.api.request import Endpoint, ToolChoice
 
 MESSAGES = [{"role": "user", "content": "Why is the sky blue?"}]
 
@@ -18,6 +18,9 @@ def chat(**fields):
 
 def completion(**fields):
     return parse_completion(json.dumps({"model": "m", "prompt": "Once"} | fields).encode())
+
+
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}, "strict": True}}]
 
 
 def error_of(parse, *args, **fields):
@@ -83,6 +86,34 @@ def test_a_completion_says_with_one_number_which_logprobs_it_wants():
     assert completion(logprobs=3).sampling.logprobs == 3
 
 
+def test_tools_reach_the_template_as_they_were_sent():
+    assert [dict(tool) for tool in chat(tools=TOOLS).tools] == TOOLS
+    assert chat(tools=TOOLS, tool_choice="none").tools == ()
+    assert chat(tools=TOOLS, tool_choice="required").tool_choice == ToolChoice(is_required=True)
+    assert chat(tools=TOOLS, tool_choice={"type": "function", "function": {"name": "weather"}}).tool_choice.name == "weather"
+
+
+def test_an_earlier_call_reaches_the_template_with_its_arguments_as_an_object():
+    called = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}],
+    }
+    request = chat(messages=[called, {"role": "tool", "tool_call_id": "c1", "content": "2"}])
+
+    call, result = (dict(message) for message in request.messages)
+    assert call["tool_calls"][0]["function"] == {"name": "f", "arguments": {"a": 1}}
+    assert (call["content"], result["tool_call_id"]) == ("", "c1")
+
+
+def test_a_response_format_is_a_schema_or_nothing():
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+
+    assert chat(response_format={"type": "text"}).response_schema is None
+    assert chat(response_format={"type": "json_object"}).response_schema == {"type": "object"}
+    assert chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}).response_schema == schema
+
+
 def test_several_answers_may_be_wanted():
     assert (chat().n, chat(n=3).n) == (1, 3)
 
@@ -141,8 +172,14 @@ def test_a_bias_is_by_token_id():
         ({"messages": [{"role": "user", "content": ["hello"]}]}, "messages[0].content", "invalid_type"),
         ({"n": 0}, "n", "below_min_value"),
         ({"n": 17}, "n", "above_max_value"),
-        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
-        ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
+        ({"tools": [{"type": "retrieval", "function": {"name": "f"}}]}, "tools[0].type", "invalid_value"),
+        ({"tool_choice": "maybe"}, "tool_choice", "invalid_value"),
+        ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
+        ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "sea"}}}, "tool_choice", "invalid_value"),
+        ({"tools": TOOLS, "tool_choice": "required", "response_format": {"type": "json_object"}}, "tool_choice", "invalid_value"),
+        ({"response_format": {"type": "yaml"}}, "response_format", "invalid_value"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}}, "response_format", "missing_required_parameter"),
         ({"logprobs": 3}, "logprobs", "invalid_type"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "above_max_value"),
         ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),

@@ -131,6 +131,6 @@ from macfleet.gateway.model_text import load_model_text
 text = load_model_text(Path({str(model_dir)!r}))
 chat = Request(Endpoint.CHAT, "tiny", messages=({{"role": "user", "content": "Hello"}},))
 assert text.decode(text.prompt(chat)) == "Hello"
-print([name for name in sys.modules if name.split(".")[0] in ("mlx", "mlx_lm", "torch", "fabric", "paramiko")])
+print([name for name in sys.modules if name.split(".")[0] in ("mlx", "torch", "fabric", "paramiko")])
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -12,8 +12,8 @@ TEMPLATE = (
 )
 
 
-def make_tiny_model(directory, template=TEMPLATE):
-    """Every byte is a token (0 to 255), 256 is the end mark; a chat is its contents, one after the other."""
+def make_tiny_model(directory, template=TEMPLATE, marks=()):
+    """Every byte is a token (0 to 255), 256 is the end mark; a chat is its contents, one after the other. `marks`: further tokens."""
     directory.mkdir()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {letter: number for number, letter in enumerate(alphabet)} | {END: 256}
@@ -21,6 +21,7 @@ def make_tiny_model(directory, template=TEMPLATE):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([END])
+    tokenizer.add_tokens(list(marks))
     tokenizer.save(str(directory / "tokenizer.json"))
     described = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END} | ({"chat_template": template} if template else {})
     (directory / "tokenizer_config.json").write_text(json.dumps(described))

@@ -13,6 +13,7 @@ from macfleet.core.units import GIB
 from macfleet.engines.protocol import Sampling
 from macfleet.worker.engine import Picked, Tensor
 from macfleet.worker.mlx.arrays import to_array, to_tensor
+from macfleet.worker.mlx.grammar import Grammar
 from macfleet.worker.mlx.load import load_stage
 from macfleet.worker.mlx.sampling import Sampler
 
@@ -41,6 +42,7 @@ class MlxEngine:
             mx.set_default_device(mx.cpu)
         mx.set_cache_limit(_CACHE_LIMIT_BYTES)
         loaded = load_stage(model_dir, first_layer, last_layer, layers_expected_last=is_last)
+        self._model_dir = model_dir
         self._stage = loaded.stage
         self.names = loaded.names
         self.weight_bytes = loaded.weight_bytes
@@ -63,7 +65,9 @@ class MlxEngine:
         state = self._at(slot, position, inputs)
         logits = self._stage(to_array(inputs), state.cache)[:, -1, :]
         if state.sampler is None:
-            state.sampler = Sampler(state.sampling, logits.shape[-1])
+            form = state.sampling.form
+            grammar = None if form is None else Grammar(self._model_dir, form)
+            state.sampler = Sampler(state.sampling, logits.shape[-1], grammar)
         return state.sampler.pick(logits)
 
     def free(self, slot: int) -> None:

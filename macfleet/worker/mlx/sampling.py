@@ -9,6 +9,7 @@ from mlx_lm.sample_utils import make_logits_processors, make_sampler
 
 from macfleet.engines.protocol import Sampling
 from macfleet.worker.engine import Picked
+from macfleet.worker.mlx.grammar import Grammar
 
 _WHOLE_ANSWER = 2**31
 
@@ -20,7 +21,8 @@ class Sampler:
     other, and a replayed request says the same again.
     """
 
-    def __init__(self, sampling: Sampling, vocabulary: int):
+    def __init__(self, sampling: Sampling, vocabulary: int, grammar: Grammar | None = None):
+        self._grammar = grammar
         self._wants = sampling.logprobs
         self._seed = sampling.seed if sampling.seed is not None else int.from_bytes(os.urandom(8), "little")
         self._is_random = sampling.temperature > 0
@@ -44,11 +46,15 @@ class Sampler:
         """logits: [1, vocabulary], of the last position."""
         for process in self._processors:
             logits = process(mx.array(self._answer, dtype=mx.int32), logits)
+        if self._grammar is not None:
+            logits = self._grammar.mask(logits)
         logprobs = logits - mx.logsumexp(logits, keepdims=True)
         if self._is_random:
             mx.random.seed((self._seed + len(self._answer) * 0x9E3779B97F4A7C15) % 2**64)
         token = int(self._pick(logprobs).item())
         self._answer.append(token)
+        if self._grammar is not None:
+            self._grammar.advance(token)
         if self._wants is None:
             return Picked(token)
         return Picked(token, _numbers(logprobs[0, token : token + 1])[0], self._most_likely(logprobs[0]))
