@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from macfleet.engines.protocol import Sampling
@@ -26,10 +28,33 @@ class Picked:
     top_logprobs: tuple[tuple[int, float], ...] = ()
 
 
+@dataclass(frozen=True)
+class NotPicked:
+    """Why a row has no next token; the other rows have theirs."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """The first `tokens` tokens of a prefix that was kept."""
+
+    prefix: int
+    tokens: int
+
+
+class Reach(StrEnum):
+    """How much of a kept prefix a model's caches can go on from."""
+
+    ANY = "any"  # its first tokens, however many
+    WHOLE = "whole"  # only all of it: a recurrent state cannot be wound back
+
+
 class Engine(Protocol):
     """One stage. A slot is one request: its cache, and on the last stage its sampler. All calls come from one thread.
 
-    An exception of `feed` or `pick` fails that request only; its slot is still to be freed.
+    A lane is several slots that are decoded as one batch; whoever calls says each time which, in which order. An exception of
+    `feed`, `step` or `pick` fails the slots it was about only; they are still to be freed.
     """
 
     @property
@@ -40,7 +65,17 @@ class Engine(Protocol):
     @property
     def weight_bytes(self) -> int: ...
 
-    def open(self, slot: int, sampling: Sampling) -> None: ...
+    @property
+    def can_batch(self) -> bool:
+        """Whether a lane may have more than one slot. The same on every stage of a model."""
+        ...
+
+    @property
+    def reach(self) -> Reach:
+        """The same on every stage of a model."""
+        ...
+
+    def open(self, slot: int, sampling: Sampling, reuse: Reuse | None = None) -> None: ...
 
     def feed(self, slot: int, position: int, inputs: Tensor) -> Tensor | None:
         """My layers applied to `inputs`, whose first token is the request's token number `position`.
@@ -50,8 +85,20 @@ class Engine(Protocol):
         """
         ...
 
-    def pick(self, slot: int, position: int, inputs: Tensor) -> Picked:
-        """Last stage: `feed`, and the token that follows."""
+    def step(self, lane: int, slots: Sequence[int], positions: Sequence[int], inputs: Tensor) -> Tensor:
+        """One token of every slot: `inputs` [slots, 1] or [slots, 1, d_model], in this order. Not on the last stage."""
+        ...
+
+    def pick(self, lane: int, slots: Sequence[int], positions: Sequence[int], inputs: Tensor) -> tuple[Picked | NotPicked, ...]:
+        """Last stage: `step`, and the token that follows in each row."""
+        ...
+
+    def keep(self, slot: int, prefix: int) -> None:
+        """Remember the slot's cache as it stands."""
+        ...
+
+    def drop(self, prefix: int) -> None:
+        """Forget a kept prefix; one that is not there is no error."""
         ...
 
     def free(self, slot: int) -> None:

@@ -21,29 +21,44 @@ class FrameBroken(MacfleetError):
 
 class Kind(IntEnum):
     PROBE = 1  # the link works: nothing else
-    OPEN = 2  # a new slot; the content is its Sampling as JSON
-    PREFILL = 3  # tokens of the prompt: fill the cache
-    DECODE = 4  # the newest token: fill the cache and pick the next one
-    FREE = 5  # forget the slot
-    FILLED = 6  # last rank → rank 0: a PREFILL has gone through
-    PICKED = 7  # last rank → rank 0: the next token, as JSON
-    FAILED = 8  # to rank 0: a stage could not compute this slot; the content is the reason
+    OPEN = 2  # a new slot; the content is its Opening as JSON
+    PREFILL = 3  # tokens of one slot's prompt: fill its cache
+    DECODE = 4  # the newest token of each member of a lane: fill the caches and pick the next ones
+    KEEP = 5  # remember the slot's cache as the prefix number `position`
+    FREE = 6  # forget the slot
+    DROP = 7  # forget the prefix number `position`
+    FILLED = 8  # last rank → rank 0: a PREFILL has gone through
+    PICKED = 9  # last rank → rank 0: the next token of each member, as JSON
+    FAILED = 10  # to rank 0: a stage could not compute this; the content is the reason
 
 
 _DTYPES = ("bytes", "int32", "float32", "float16", "bfloat16")
 _ITEM_BYTES = (1, 4, 4, 2, 2)
-# magic, kind, dtype, dimensions, reserved, epoch, slot, sequence, position, shape × 3, content bytes
-_HEADER = struct.Struct("<4sBBBBIIQIIIIQ")
+# magic, kind, dtype, dimensions, ranks that computed, members, epoch, slot, sequence, position, shape × 3, content bytes
+_HEADER = struct.Struct("<4sBBBBHIIQIIIIQ")
 HEADER_BYTES = _HEADER.size
-_MAGIC = b"MFL1"
+_MAGIC = b"MFL2"
+_MEMBER = struct.Struct("<II")
+_SECONDS = struct.Struct("<f")
 
 
 NOTHING = Tensor("bytes", (0,), b"")
 
 
 @dataclass(frozen=True)
+class Member:
+    """One row of a lane: the slot, and how many of its tokens come before this one."""
+
+    slot: int
+    position: int
+
+
+@dataclass(frozen=True)
 class Frame:
-    """`position`: how many tokens of the slot come before this tensor. `sequence` counts the frames of one link in one epoch."""
+    """`slot`: of DECODE and its answers the lane, whose rows are `members`. `position`: how many of the slot's tokens come before.
+
+    `step_s`: how long each rank has computed on it so far. `sequence` counts the frames of one link in one epoch.
+    """
 
     kind: Kind
     epoch: int
@@ -51,6 +66,8 @@ class Frame:
     position: int = 0
     content: Tensor = NOTHING
     sequence: int = 0
+    members: tuple[Member, ...] = ()
+    step_s: tuple[float, ...] = ()
 
 
 def text(content: bytes) -> Tensor:
@@ -66,7 +83,8 @@ def pack_header(frame: Frame, sequence: int) -> bytes:
         frame.kind,
         _DTYPES.index(content.dtype),
         len(content.shape),
-        0,
+        len(frame.step_s),
+        len(frame.members),
         frame.epoch,
         frame.slot,
         sequence,
@@ -76,18 +94,33 @@ def pack_header(frame: Frame, sequence: int) -> bytes:
     )
 
 
+def pack_rows(frame: Frame) -> bytes:
+    """What stands between header and content: members and step times."""
+    members = [_MEMBER.pack(member.slot, member.position) for member in frame.members]
+    return b"".join([*members, *(_SECONDS.pack(seconds) for seconds in frame.step_s)])
+
+
+def row_bytes(header: bytes) -> int:
+    """How many bytes of rows follow this header. Raises FrameBroken."""
+    ranks, members = _unpack(header)[4:6]
+    return members * _MEMBER.size + ranks * _SECONDS.size
+
+
 def content_bytes(header: bytes) -> int:
-    """How many bytes follow this header. Raises FrameBroken."""
+    """How many bytes of content follow the rows. Raises FrameBroken."""
     return int(_unpack(header)[-1])
 
 
-def unpack(header: bytes, content: bytes | memoryview) -> Frame:
+def unpack(header: bytes, rows: bytes | memoryview, content: bytes | memoryview) -> Frame:
     """The frame that arrived. Raises FrameBroken."""
-    _, kind, dtype, dimensions, _, epoch, slot, sequence, position, *sizes, length = _unpack(header)
+    _, kind, dtype, dimensions, _, count, epoch, slot, sequence, position, *sizes, length = _unpack(header)
     shape = tuple(sizes[:dimensions])
-    if len(content) != length or prod(shape) * _ITEM_BYTES[dtype] != length:
-        raise FrameBroken(f"a frame of shape {list(shape)} {_DTYPES[dtype]} came with {len(content)} bytes")
-    return Frame(Kind(kind), epoch, slot, position, Tensor(_DTYPES[dtype], shape, content), sequence)
+    if len(rows) != row_bytes(header) or len(content) != length or prod(shape) * _ITEM_BYTES[dtype] != length:
+        raise FrameBroken(f"a frame of shape {list(shape)} {_DTYPES[dtype]} came with {len(content)} bytes, its rows with {len(rows)}")
+    cut = count * _MEMBER.size
+    members = tuple(Member(*pair) for pair in _MEMBER.iter_unpack(rows[:cut]))
+    step_s = tuple(seconds for (seconds,) in _SECONDS.iter_unpack(rows[cut:]))
+    return Frame(Kind(kind), epoch, slot, position, Tensor(_DTYPES[dtype], shape, content), sequence, members, step_s)
 
 
 def _unpack(header: bytes) -> tuple[int, ...]:

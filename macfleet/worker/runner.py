@@ -10,17 +10,20 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from macfleet.core.errors import MacfleetError
-from macfleet.engines.protocol import Assemble, Broken, Cancel, FromGateway, FromWorker, Ready, Reset, Sampling, Submit
+from macfleet.engines.protocol import Assemble, Broken, Cancel, FromGateway, FromWorker, Ready, Reset, Submit
 from macfleet.worker.config import WorkerConfig
-from macfleet.worker.engine import Engine, Picked, Tensor
-from macfleet.worker.frames import Frame, Kind, text
+from macfleet.worker.costs import Costs, StageCosts
+from macfleet.worker.engine import Engine, Tensor
+from macfleet.worker.frames import NOTHING, Frame, Kind, text
 from macfleet.worker.link import Link, LinkDead, LinkLost
+from macfleet.worker.opening import Opening, read_opening, render_opening
 from macfleet.worker.picked import read_picked, render_picked
-from macfleet.worker.scheduler import Scheduler, Step
+from macfleet.worker.scheduler import Limits, Scheduler, Step
 
 log = logging.getLogger("macfleet.worker")
 
 _ANSWERS = (Kind.FILLED, Kind.PICKED, Kind.FAILED)
+_TIMED = (Kind.PREFILL, Kind.DECODE)
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,11 @@ class Runner:
         self._inbox = inbox
         self._say = say
         self._slots: set[int] = set()
+        self._prefixes: set[int] = set()
         self._early: list[Frame] = []  # from a neighbour who heard of the new epoch before we did
         self._link_deadline: float | None = None
         self._is_linked = False
+        self._costs = Costs([StageCosts() for _ in range(config.world)])  # what a step takes does not change with the epoch
         self._scheduler = self._new_scheduler(0)
         self.epoch = 0
         self.busy_since: float | None = None
@@ -59,7 +64,7 @@ class Runner:
     def run(self) -> None:
         """Until Stop. Raises LinkDead when only a new process can link again."""
         while True:
-            step = self._scheduler.next_step() if self._is_linked and self._inbox.empty() else None
+            step = self._scheduler.next_step(time.monotonic()) if self._is_linked and self._inbox.empty() else None
             if step is not None:
                 self._compute(self._frame_of(step))
                 continue
@@ -112,7 +117,10 @@ class Runner:
         """No request survives; the weights do."""
         for slot in self._slots:
             self._engine.free(slot)
+        for prefix in self._prefixes:
+            self._engine.drop(prefix)
         self._slots.clear()
+        self._prefixes.clear()
         self._scheduler = self._new_scheduler(epoch)
         self.epoch = epoch
         self._is_linked = False
@@ -132,13 +140,15 @@ class Runner:
 
     def _new_scheduler(self, epoch: int) -> Scheduler:
         config = self._config
-        return Scheduler(
-            epoch=epoch,
+        limits = Limits(
             concurrency=config.concurrency,
             context_tokens=config.context_tokens,
             chunk_tokens=config.prefill_chunk_tokens,
             chunks_ahead=config.world + 1,
+            can_batch=self._engine.can_batch,
+            reach=self._engine.reach,
         )
+        return Scheduler(epoch, config.world, limits, self._costs)
 
     # --- requests, on rank 0
 
@@ -150,23 +160,25 @@ class Runner:
             self._say(refused)
 
     def _frame_of(self, step: Step) -> Frame:
+        content = NOTHING
         if step.kind is Kind.OPEN:
-            content = text(self._scheduler.sampling_of(step.slot).model_dump_json().encode())
-        else:
+            content = render_opening(Opening(self._scheduler.sampling_of(step.slot), step.reuse))
+        elif step.kind is Kind.PREFILL:
             content = Tensor("int32", (1, len(step.tokens)), array("i", step.tokens).tobytes())
-        return Frame(step.kind, self.epoch, step.slot, step.position, content)
+        elif step.kind is Kind.DECODE:
+            content = Tensor("int32", (len(step.tokens), 1), array("i", step.tokens).tobytes())
+        return Frame(step.kind, self.epoch, step.slot, step.position, content, members=step.members)
 
     def _returned(self, frame: Frame) -> None:
+        scheduler, now = self._scheduler, time.monotonic()
         match frame.kind:
             case Kind.FILLED:
-                self._scheduler.filled(frame.slot)
+                scheduler.filled(frame.slot, frame.position, frame.step_s)
             case Kind.PICKED:
-                token = self._scheduler.picked(frame.slot, read_picked(frame.content))
-                if token is not None:
-                    self._say(token)
+                for message in scheduler.picked(frame.slot, frame.members, read_picked(frame.content), frame.step_s, now):
+                    self._say(message)
             case Kind.FAILED:
-                failed = self._scheduler.failed(frame.slot, bytes(frame.content.data).decode(errors="replace"))
-                if failed is not None:
+                for failed in scheduler.failed(frame.slot, frame.members, bytes(frame.content.data).decode(errors="replace")):
                     self._say(failed)
 
     # --- frames, on every rank
@@ -186,8 +198,8 @@ class Runner:
             self._compute(frame)
 
     def _compute(self, frame: Frame) -> None:
-        """Apply my layers to one frame and give the result on. Whatever goes wrong is this request's error only."""
-        self.busy_since = time.monotonic()
+        """Apply my layers to one frame and give the result on. Whatever goes wrong is the error of the requests in it only."""
+        self.busy_since = started = time.monotonic()
         try:
             result = self._apply(frame)
         except Exception as error:
@@ -196,25 +208,46 @@ class Runner:
             result = replace(frame, kind=Kind.FAILED, content=text(reason.encode()))
         finally:
             self.busy_since = None
-        if result is not None:
-            self._give_on(result)
+        if result is None:
+            return
+        if frame.kind in _TIMED:
+            result = replace(result, step_s=(*frame.step_s, time.monotonic() - started))
+        self._give_on(result)
 
     def _apply(self, frame: Frame) -> Frame | None:
+        """What goes to the next rank; None when nothing does."""
+        match frame.kind:
+            case Kind.PREFILL:
+                hidden = self._engine.feed(frame.slot, frame.position, frame.content)
+                if hidden is not None:
+                    return replace(frame, content=hidden)
+                return replace(frame, kind=Kind.FILLED, position=frame.content.shape[1], content=NOTHING)
+            case Kind.DECODE:
+                slots, positions = [member.slot for member in frame.members], [member.position for member in frame.members]
+                if not self._config.is_last:
+                    return replace(frame, content=self._engine.step(frame.slot, slots, positions, frame.content))
+                rows = self._engine.pick(frame.slot, slots, positions, frame.content)
+                return replace(frame, kind=Kind.PICKED, content=render_picked(rows))
+            case _:
+                self._order(frame)
+                return None if self._config.is_last else frame
+
+    def _order(self, frame: Frame) -> None:
+        """What every rank does alike."""
         match frame.kind:
             case Kind.OPEN:
                 self._slots.add(frame.slot)
-                self._engine.open(frame.slot, Sampling.model_validate_json(bytes(frame.content.data)))
-                return None if self._config.is_last else frame
+                opening = read_opening(frame.content)
+                self._engine.open(frame.slot, opening.sampling, opening.reuse)
             case Kind.FREE:
                 self._slots.discard(frame.slot)
                 self._engine.free(frame.slot)
-                return None if self._config.is_last else frame
-            case Kind.DECODE if self._config.is_last:
-                picked: Picked = self._engine.pick(frame.slot, frame.position, frame.content)
-                return replace(frame, kind=Kind.PICKED, content=render_picked(picked))
-            case _:
-                hidden = self._engine.feed(frame.slot, frame.position, frame.content)
-                return replace(frame, kind=Kind.FILLED, content=text(b"")) if hidden is None else replace(frame, content=hidden)
+            case Kind.KEEP:
+                self._prefixes.add(frame.position)
+                self._engine.keep(frame.slot, frame.position)
+            case Kind.DROP:
+                self._prefixes.discard(frame.position)
+                self._engine.drop(frame.position)
 
     def _give_on(self, frame: Frame) -> None:
         """To the next rank; answers end at rank 0."""

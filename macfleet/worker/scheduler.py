@@ -1,60 +1,92 @@
-"""What rank 0 does next: every request is a micro-batch of its own, and several are in flight so that every stage works. Pure."""
+"""What rank 0 does next, so that every stage has work, no answer waits for another's prompt, and nothing is computed twice. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from macfleet.engines.protocol import Failed, Sampling, Submit, Token
-from macfleet.worker.engine import Picked
-from macfleet.worker.frames import Kind
+from macfleet.worker.costs import Costs, StageCosts, best_lanes
+from macfleet.worker.engine import NotPicked, Picked, Reach, Reuse
+from macfleet.worker.frames import Kind, Member
+from macfleet.worker.lanes import Lanes
+from macfleet.worker.prefixes import Prefixes
+
+# Of the time between two tokens of the answers that run, what a chunk of somebody's prompt may take on each stage.
+_CHUNK_SHARE = 0.7
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to send through the stages. PREFILL and DECODE carry tokens, the first of which is the slot's number `position`."""
+    """One thing to send through the stages.
+
+    PREFILL carries tokens of one slot, the first of which is its number `position`. DECODE carries one token of each member of
+    the lane `slot`. OPEN may go on from a kept prefix; KEEP and DROP name one in `position`.
+    """
 
     kind: Kind
-    slot: int
+    slot: int = 0
     position: int = 0
     tokens: tuple[int, ...] = ()
+    members: tuple[Member, ...] = ()
+    reuse: Reuse | None = None
 
 
 @dataclass
 class _Running:
     slot: int
     submit: Submit
-    is_open: bool = False
-    sent: int = 0  # tokens of the prompt on their way or done
+    read: int = 0  # tokens of the prompt that are known or on their way
     chunks_in_flight: int = 0
-    is_waiting_for_chunk: bool = False
-    answered: int = 0
-    newest: int | None = None  # the token picked last
+    answer: list[int] = field(default_factory=list)
+
+    @property
+    def unread(self) -> int:
+        """All but the last token of the prompt: that one is the first to be decoded."""
+        return len(self.submit.prompt) - 1 - self.read
+
+    @property
+    def newest(self) -> int:
+        return self.answer[-1] if self.answer else self.submit.prompt[-1]
 
     @property
     def position(self) -> int:
-        return len(self.submit.prompt) - 1 + self.answered
+        return len(self.submit.prompt) - 1 + len(self.answer)
+
+    @property
+    def most_tokens(self) -> int:
+        return len(self.submit.prompt) + self.submit.max_tokens
 
 
-@dataclass
-class Scheduler:
-    """Takes turns among requests, so that neither a long prompt nor a long answer keeps the others waiting.
+@dataclass(frozen=True)
+class Limits:
+    """What a gang can take. `chunks_ahead`: of one prompt, on their way at once."""
 
-    A prompt goes in chunks that follow each other through the stages, at most `chunks_ahead` at a time; its last token goes
-    alone, like mlx-lm's own loop does, so that the head is computed for one position only.
-    """
-
-    epoch: int
     concurrency: int
     context_tokens: int
     chunk_tokens: int
     chunks_ahead: int
-    _next_slot: int = 1
-    _running: dict[int, _Running] = field(default_factory=dict)
-    _waiting: deque[Submit] = field(default_factory=deque)
-    _turns: deque[int] = field(default_factory=deque)
-    _to_free: deque[int] = field(default_factory=deque)
+    can_batch: bool = True
+    reach: Reach = Reach.ANY
+
+
+class Scheduler:
+    """Requests from `submit` to their last token, for one epoch of a gang of `world` ranks. `now` is in seconds, of any clock."""
+
+    def __init__(self, epoch: int, world: int, limits: Limits, costs: Costs | None = None):
+        self.epoch = epoch
+        self._limits = limits
+        self.costs = costs or Costs([StageCosts() for _ in range(world)])
+        self.lanes = Lanes()
+        self.prefixes = Prefixes(limits.reach, limits.concurrency * limits.context_tokens)
+        self._running: dict[int, _Running] = {}
+        self._waiting: deque[Submit] = deque()
+        self._reading: deque[int] = deque()  # slots whose prompt has chunks to send, in turns
+        self._orders: deque[Step] = deque()  # what costs no computing
+        self._next_slot = 1
+        self._steps_since_chunk = 0
 
     @property
     def active(self) -> int:
@@ -62,8 +94,8 @@ class Scheduler:
 
     def submit(self, submit: Submit) -> Failed | None:
         """Take a request on; one that cannot fit is refused at once."""
-        if len(submit.prompt) >= self.context_tokens:
-            reason = f"a prompt of {len(submit.prompt)} tokens leaves no room in a context of {self.context_tokens}"
+        if len(submit.prompt) >= self._limits.context_tokens:
+            reason = f"a prompt of {len(submit.prompt)} tokens leaves no room in a context of {self._limits.context_tokens}"
             return Failed(request=submit.request, epoch=self.epoch, error=reason)
         self._waiting.append(submit)
         self._start_waiting()
@@ -75,100 +107,161 @@ class Scheduler:
             if running.submit.request == request:
                 self._end(running)
 
-    def next_step(self) -> Step | None:
+    def next_step(self, now: float) -> Step | None:
         """What to do now; None when everything that runs is waiting for other stages."""
-        if self._to_free:
-            return Step(Kind.FREE, self._to_free.popleft())
-        while self._turns:
-            running = self._running.get(self._turns.popleft())
-            if running is not None:
-                return self._step_of(running)
-        return None
+        if self._orders:
+            return self._orders.popleft()
+        # A chunk for every round of the lanes: their answers wait for one chunk at most.
+        is_chunk_due = bool(self._reading) and self._steps_since_chunk >= self.lanes.count
+        return self._chunk() if is_chunk_due else self._lane_step(now)
 
     def sampling_of(self, slot: int) -> Sampling:
         return self._running[slot].submit.sampling
 
-    def filled(self, slot: int) -> None:
+    # --- what comes back
+
+    def filled(self, slot: int, tokens: int, step_s: Sequence[float]) -> None:
         """A chunk has gone through all stages."""
+        self.costs.measured_chunk(tokens, step_s)
         running = self._running.get(slot)
         if running is None:
             return
+        if running.chunks_in_flight == self._limits.chunks_ahead and running.unread:
+            self._reading.append(slot)
         running.chunks_in_flight -= 1
-        if running.is_waiting_for_chunk:
-            running.is_waiting_for_chunk = False
-            self._turns.append(slot)
 
-    def picked(self, slot: int, picked: Picked) -> Token | None:
-        """The next token of this slot is known. None when nobody waits for it any more."""
+    def picked(
+        self, lane: int, members: Sequence[Member], rows: Sequence[Picked | NotPicked], step_s: Sequence[float], now: float
+    ) -> list[Token | Failed]:
+        """The next token of each of these members is known. What nobody waits for any more is left out."""
+        if (sent_at := self._came_back(lane)) is not None:
+            self.costs.measured_step(len(members), step_s, now - sent_at)
+        said = [self._row(member.slot, row) for member, row in zip(members, rows, strict=True)]
+        return [message for message in said if message is not None]
+
+    def failed(self, slot: int, members: Sequence[Member], reason: str) -> list[Failed]:
+        """A stage could not compute a chunk of this slot, or the step of this lane."""
+        if members:
+            self._came_back(slot)
+        slots = [member.slot for member in members] or [slot]
+        return [self._fail(self._running[one], reason) for one in slots if one in self._running]
+
+    def _came_back(self, number: int) -> float | None:
+        lane = self.lanes.came_back(number)
+        if lane is None:
+            return None
+        sent_at, lane.sent_at = lane.sent_at, None
+        return sent_at
+
+    def _row(self, slot: int, row: Picked | NotPicked) -> Token | Failed | None:
         running = self._running.get(slot)
         if running is None:
             return None
-        finished = self._finished(running, picked.token)
+        if isinstance(row, NotPicked):
+            return self._fail(running, row.reason)
+        running.answer.append(row.token)
         token = Token(
             request=running.submit.request,
             epoch=self.epoch,
-            index=running.answered,
-            token=picked.token,
-            logprob=picked.logprob,
-            top_logprobs=picked.top_logprobs,
-            finished=finished,
+            index=len(running.answer) - 1,
+            token=row.token,
+            logprob=row.logprob,
+            top_logprobs=row.top_logprobs,
+            finished=self._finished(running),
         )
-        running.answered += 1
-        running.newest = picked.token
-        if finished is None:
-            self._turns.append(slot)
-        else:
-            self._end(running)
+        if token.finished is not None:
+            self._end(running, is_done=True)
         return token
 
-    def failed(self, slot: int, reason: str) -> Failed | None:
-        """A stage could not compute this slot. None when nobody waits for it any more."""
-        running = self._running.get(slot)
-        if running is None:
+    def _finished(self, running: _Running) -> Literal["stop", "length"] | None:
+        if running.newest in running.submit.eos:
+            return "stop"
+        is_full = len(running.submit.prompt) + len(running.answer) >= self._limits.context_tokens
+        return "length" if is_full or len(running.answer) >= running.submit.max_tokens else None
+
+    # --- what goes out
+
+    def _lane_step(self, now: float) -> Step | None:
+        lane = self.lanes.next_ready(self._wanted_lanes())
+        if lane is None:
             return None
+        lane.sent_at = now
+        self._steps_since_chunk += 1
+        rows = [self._running[slot] for slot in lane.slots]
+        members = tuple(Member(running.slot, running.position) for running in rows)
+        return Step(Kind.DECODE, lane.number, tokens=tuple(running.newest for running in rows), members=members)
+
+    def _wanted_lanes(self) -> int:
+        requests = self.lanes.requests
+        return best_lanes(self.costs, requests, self.lanes.count) if self._limits.can_batch else max(1, requests)
+
+    def _chunk(self) -> Step:
+        running = self._running[self._reading.popleft()]
+        position, length = running.read, min(self._chunk_tokens(running), running.unread)
+        running.read += length
+        running.chunks_in_flight += 1
+        self._steps_since_chunk = 0
+        if not running.unread:
+            self.lanes.join(running.slot)
+        elif running.chunks_in_flight < self._limits.chunks_ahead:
+            self._reading.append(running.slot)
+        return Step(Kind.PREFILL, running.slot, position, running.submit.prompt[position : position + length])
+
+    def _chunk_tokens(self, running: _Running) -> int:
+        """Short beside running answers; alone, so that a long prompt is in several stages at once and a short one in one piece."""
+        if self.lanes.requests and self.costs.is_known:
+            cycle_s = self.costs.cycle_s(self.lanes.requests, max(1, self.lanes.count))
+            return self.costs.chunk_tokens(_CHUNK_SHARE * cycle_s, self._limits.chunk_tokens)
+        stages = len(self.costs.stages)
+        if stages == 1:
+            return self._limits.chunk_tokens
+        return min(self._limits.chunk_tokens, max(32, -(-len(running.submit.prompt) // (6 * stages))))
+
+    # --- beginnings and ends
+
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._running) < self._limits.concurrency:
+            slot, self._next_slot = self._next_slot, self._next_slot + 1
+            self._start(_Running(slot, self._waiting.popleft()))
+
+    def _start(self, running: _Running) -> None:
+        self._running[running.slot] = running
+        reuse = self.prefixes.find(running.submit.prompt)
+        running.read = reuse.tokens if reuse else 0
+        self._orders.append(Step(Kind.OPEN, running.slot, reuse=reuse))
+        self._drop(self.prefixes.shrink(self._room_tokens()))
+        if running.unread:
+            self._reading.append(running.slot)
+        else:
+            self.lanes.join(running.slot)
+
+    def _room_tokens(self) -> int:
+        """What the running requests leave of the memory that the placement has counted for caches."""
+        limits = self._limits
+        used = sum(min(running.most_tokens, limits.context_tokens) for running in self._running.values())
+        return limits.concurrency * limits.context_tokens - used
+
+    def _keep(self, running: _Running) -> None:
+        """What is in the caches now: the prompt and the answer without its newest token, which no stage has seen."""
+        number, dropped = self.prefixes.keep((*running.submit.prompt, *running.answer[:-1]))
+        if number is not None:
+            self._orders.append(Step(Kind.KEEP, running.slot, number))
+        self._drop(dropped)
+
+    def _drop(self, prefixes: Sequence[int]) -> None:
+        self._orders.extend(Step(Kind.DROP, position=number) for number in prefixes)
+
+    def _fail(self, running: _Running, reason: str) -> Failed:
         self._end(running)
         return Failed(request=running.submit.request, epoch=self.epoch, error=reason)
 
-    def _step_of(self, running: _Running) -> Step:
-        prompt = running.submit.prompt
-        if not running.is_open:
-            running.is_open = True
-            self._turns.appendleft(running.slot)
-            return Step(Kind.OPEN, running.slot)
-        if running.newest is not None:
-            return Step(Kind.DECODE, running.slot, running.position, (running.newest,))
-        position = running.sent
-        if position == len(prompt) - 1:
-            running.sent += 1
-            return Step(Kind.DECODE, running.slot, position, prompt[-1:])
-        chunk = prompt[position : min(position + self.chunk_tokens, len(prompt) - 1)]
-        running.sent += len(chunk)
-        running.chunks_in_flight += 1
-        if running.sent == len(prompt) - 1:
-            # The last token follows at once: whose prompt is read first gets its first token first, not when all are read.
-            self._turns.appendleft(running.slot)
-        elif running.chunks_in_flight < self.chunks_ahead:
-            self._turns.append(running.slot)
-        else:
-            running.is_waiting_for_chunk = True
-        return Step(Kind.PREFILL, running.slot, position, chunk)
-
-    def _finished(self, running: _Running, token: int) -> Literal["stop", "length"] | None:
-        if token in running.submit.eos:
-            return "stop"
-        answered = running.answered + 1
-        if answered >= running.submit.max_tokens or len(running.submit.prompt) + answered >= self.context_tokens:
-            return "length"
-        return None
-
-    def _end(self, running: _Running) -> None:
+    def _end(self, running: _Running, *, is_done: bool = False) -> None:
+        """Its place is free. What a finished request has in the caches is kept for the next turn of its conversation."""
         del self._running[running.slot]
-        if running.is_open:
-            self._to_free.append(running.slot)
+        self.lanes.leave(running.slot)
+        self._reading = deque(slot for slot in self._reading if slot != running.slot)
+        if is_done:
+            self._drop(self.prefixes.shrink(self._room_tokens()))
+            self._keep(running)
+        self._orders.append(Step(Kind.FREE, running.slot))
         self._start_waiting()
-
-    def _start_waiting(self) -> None:
-        while self._waiting and len(self._running) < self.concurrency:
-            slot, self._next_slot = self._next_slot, self._next_slot + 1
-            self._running[slot] = _Running(slot, self._waiting.popleft())
-            self._turns.append(slot)

@@ -11,7 +11,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from macfleet.engines.protocol import Assemble
 from macfleet.worker.config import WorkerConfig
-from macfleet.worker.frames import Frame, FrameBroken, Kind, pack_header, unpack
+from macfleet.worker.frames import Frame, FrameBroken, Kind, pack_header, pack_rows, unpack
 from macfleet.worker.link import Arrivals, Deliver, LinkLost
 from macfleet.worker.zap import ZAP_DOMAIN, Doorkeeper
 
@@ -55,7 +55,7 @@ class TcpLink:
         assert self._push is not None, "assemble comes before send"
         header = pack_header(replace(frame, epoch=self._epoch), self._sequence)
         try:
-            self._push.send_multipart([header, frame.content.data], copy=len(frame.content.data) < 65536)
+            self._push.send_multipart([header, pack_rows(frame), frame.content.data], copy=len(frame.content.data) < 65536)
         except zmq.Again as error:
             raise FrameBroken("the next rank takes no frames") from error
         self._sequence += 1
@@ -105,9 +105,9 @@ class TcpLink:
             while True:
                 parts = pull.recv_multipart()
                 try:
-                    if len(parts) != 2:
+                    if len(parts) != 3:
                         raise FrameBroken(f"a frame of {len(parts)} parts")
-                    frame = unpack(parts[0], parts[1])
+                    frame = unpack(*parts)
                     if arrivals.accept(frame):
                         self._deliver(frame)
                 except FrameBroken as error:

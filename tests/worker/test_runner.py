@@ -1,15 +1,17 @@
 """The thread that computes, with an engine and a link that only say what they were asked."""
 
 import threading
+from array import array
 from queue import SimpleQueue
 
 import pytest
 
 from macfleet.engines.protocol import Assemble, Broken, Cancel, Failed, Ready, Reset, Sampling, Submit, Token
 from macfleet.worker.config import WorkerConfig
-from macfleet.worker.engine import Picked, Tensor
-from macfleet.worker.frames import Frame, FrameBroken, Kind, text
+from macfleet.worker.engine import Picked, Reach, Tensor
+from macfleet.worker.frames import Frame, FrameBroken, Kind, Member, text
 from macfleet.worker.link import LinkDead, LinkLost
+from macfleet.worker.opening import Opening, render_opening
 from macfleet.worker.picked import render_picked
 from macfleet.worker.runner import Runner, Stop
 
@@ -24,7 +26,10 @@ class EchoEngine:
         self.fails_at = fails_at
         self.open_slots = set()
 
-    def open(self, slot, sampling):
+    can_batch = True
+    reach = Reach.ANY
+
+    def open(self, slot, sampling, reuse=None):
         self.open_slots.add(slot)
 
     def feed(self, slot, position, inputs):
@@ -32,10 +37,16 @@ class EchoEngine:
             raise RuntimeError("out of memory")
         return None
 
-    def pick(self, slot, position, inputs):
-        if position == self.fails_at:
+    def pick(self, lane, slots, positions, inputs):
+        if self.fails_at in positions:
             raise RuntimeError("out of memory")
-        return Picked(int.from_bytes(bytes(inputs.data)[-4:], "little") - 1)
+        return tuple(Picked(token - 1) for token in array("i", bytes(inputs.data)))
+
+    def keep(self, slot, prefix):
+        assert slot in self.open_slots
+
+    def drop(self, prefix):
+        pass
 
     def free(self, slot):
         self.open_slots.discard(slot)
@@ -48,6 +59,9 @@ class MiddleEngine(EchoEngine):
     def feed(self, slot, position, inputs):
         super().feed(slot, position, inputs)
         return Tensor("float32", (1, 1, 1), b"abcd")
+
+    def step(self, lane, slots, positions, inputs):
+        return self.feed(slots[0], positions[0], inputs)
 
 
 class RecordingLink:
@@ -132,10 +146,12 @@ def request(name, prompt, max_tokens=2, epoch=1):
 
 
 def frame(kind, slot=1, position=0, content=None, epoch=1):
-    return Frame(kind, epoch, slot, position, content or text(b""))
+    """A DECODE and what answers it is of a lane with one member, the slot of the same number."""
+    members = (Member(slot, position),) if kind in (Kind.DECODE, Kind.PICKED) else ()
+    return Frame(kind, epoch, slot, position, content or text(b""), members=members, step_s=(0.01, 0.01) if kind is Kind.PICKED else ())
 
 
-OPEN = frame(Kind.OPEN, content=text(Sampling().model_dump_json().encode()))
+OPEN = frame(Kind.OPEN, content=render_opening(Opening(Sampling())))
 HIDDEN = Tensor("float32", (1, 1, 1), b"wxyz")
 
 
@@ -216,7 +232,7 @@ def test_rank_0_takes_the_answer_that_came_round(tmp_path):
     with Rig(tmp_path, MiddleEngine(), world=2) as rig:
         rig.tell(Assemble(epoch=1), frame(Kind.PROBE), request("a", [7], max_tokens=1))
         assert [rig.link.sent.get(timeout=20).kind for _ in range(2)] == [Kind.OPEN, Kind.DECODE]
-        rig.tell(frame(Kind.PICKED, content=render_picked(Picked(3))))
+        rig.tell(frame(Kind.PICKED, content=render_picked([Picked(3)])))
         _, token = rig.hear(2)
 
         assert (token.request, token.token, token.finished) == ("a", 3, "length")

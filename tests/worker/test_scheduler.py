@@ -1,25 +1,37 @@
-from macfleet.engines.protocol import Submit
-from macfleet.worker.engine import Picked
-from macfleet.worker.frames import Kind
-from macfleet.worker.scheduler import Scheduler, Step
+from macfleet.engines.protocol import Failed, Submit, Token
+from macfleet.worker.engine import NotPicked, Picked, Reach, Reuse
+from macfleet.worker.frames import Kind, Member
+from macfleet.worker.scheduler import Limits, Scheduler, Step
+
+STEP_S = 0.01
 
 
-def scheduler(concurrency=4, chunk_tokens=4, chunks_ahead=2, context_tokens=64):
-    return Scheduler(epoch=1, concurrency=concurrency, context_tokens=context_tokens, chunk_tokens=chunk_tokens, chunks_ahead=chunks_ahead)
+def scheduler(world=2, concurrency=4, chunk_tokens=4, chunks_ahead=2, context_tokens=64, **limits):
+    return Scheduler(1, world, Limits(concurrency, context_tokens, chunk_tokens, chunks_ahead, **limits))
 
 
 def request(name, prompt, max_tokens=8, eos=()):
     return Submit(request=name, epoch=1, prompt=tuple(prompt), max_tokens=max_tokens, eos=eos)
 
 
-def steps_until_idle(scheduler):
+def steps_until_idle(turns):
     steps = []
-    while (step := scheduler.next_step()) is not None:
+    while (step := turns.next_step(0.0)) is not None:
         steps.append(step)
     return steps
 
 
-def test_a_prompt_goes_in_chunks_and_its_last_token_alone():
+def computed(steps):
+    return [step for step in steps if step.kind in (Kind.PREFILL, Kind.DECODE)]
+
+
+def answer(turns, step, *tokens):
+    """What the last rank picked for a lane's step."""
+    world = len(turns.costs.stages)
+    return turns.picked(step.slot, step.members, [Picked(token) for token in tokens], (STEP_S,) * world, STEP_S * world)
+
+
+def test_a_prompt_goes_in_chunks_and_its_last_token_is_the_first_to_be_decoded():
     turns = scheduler()
     turns.submit(request("a", range(1, 8)))
 
@@ -27,95 +39,99 @@ def test_a_prompt_goes_in_chunks_and_its_last_token_alone():
         Step(Kind.OPEN, 1),
         Step(Kind.PREFILL, 1, 0, (1, 2, 3, 4)),
         Step(Kind.PREFILL, 1, 4, (5, 6)),
-        Step(Kind.DECODE, 1, 6, (7,)),
+        Step(Kind.DECODE, 1, tokens=(7,), members=(Member(1, 6),)),
     ]
-
-
-def test_a_prompt_of_one_token_is_decoded_at_once():
-    turns = scheduler()
-    turns.submit(request("a", [9]))
-
-    assert steps_until_idle(turns) == [Step(Kind.OPEN, 1), Step(Kind.DECODE, 1, 0, (9,))]
 
 
 def test_a_long_prompt_keeps_no_more_chunks_in_flight_than_the_stages_can_use():
     turns = scheduler(chunks_ahead=2)
     turns.submit(request("a", range(30)))
 
-    assert [step.position for step in steps_until_idle(turns)] == [0, 0, 4]
-    turns.filled(1)
+    assert [step.position for step in computed(steps_until_idle(turns))] == [0, 4]
+    turns.filled(1, 4, (STEP_S, STEP_S))
     assert [step.position for step in steps_until_idle(turns)] == [8]
 
 
-def test_a_long_prompt_and_running_answers_take_turns():
+def test_running_answers_wait_for_one_chunk_at_most():
     turns = scheduler(chunks_ahead=8)
     turns.submit(request("short", [1]))
-    steps_until_idle(turns)
+    decode = steps_until_idle(turns)[-1]
     turns.submit(request("long", range(30)))
-    turns.next_step(), turns.next_step()  # open and the first chunk
 
-    turns.picked(1, Picked(5))
+    sent = []
+    for _ in range(3):
+        sent += computed(steps_until_idle(turns))
+        answer(turns, decode, 5)
+        decode = computed([turns.next_step(0.0)])[0]
+        sent.append(decode)
 
-    assert [(step.kind, step.slot) for step in (turns.next_step(), turns.next_step())] == [(Kind.PREFILL, 2), (Kind.DECODE, 1)]
-
-
-def test_whose_prompt_is_read_first_gets_its_first_token_first():
-    turns = scheduler()
-    for name in "ab":
-        turns.submit(request(name, [1, 2, 3]))
-
-    assert [(step.kind, step.slot) for step in steps_until_idle(turns) if step.kind is not Kind.OPEN] == [
-        (Kind.PREFILL, 1),
-        (Kind.DECODE, 1),
-        (Kind.PREFILL, 2),
-        (Kind.DECODE, 2),
-    ]
+    kinds = [step.kind for step in sent]
+    assert Kind.PREFILL in kinds
+    assert "PREFILL PREFILL" not in " ".join(kind.name for kind in kinds)
 
 
-def test_every_request_has_its_own_turn_so_that_every_stage_has_work():
-    turns = scheduler()
-    for name in "abc":
+def test_requests_share_lanes_so_that_every_stage_has_one():
+    turns = scheduler(concurrency=6)
+    for number in range(6):
+        turns.submit(request(str(number), [number]))
+
+    lanes = computed(steps_until_idle(turns))
+
+    assert len(lanes) == 3, "one for each of two stages, and one on the way"
+    assert sorted(member.slot for lane in lanes for member in lane.members) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_lane_goes_on_when_its_tokens_are_back_and_takes_in_who_waits():
+    turns = scheduler(world=1)
+    turns.submit(request("a", [1]))
+    (lane,) = computed(steps_until_idle(turns))
+    turns.submit(request("b", [7]))
+    assert computed(steps_until_idle(turns)) == []
+
+    answer(turns, lane, 5)
+
+    assert computed(steps_until_idle(turns)) == [Step(Kind.DECODE, 1, tokens=(5, 7), members=(Member(1, 1), Member(2, 0)))]
+
+
+def test_a_model_that_cannot_batch_has_a_lane_for_each_request():
+    turns = scheduler(can_batch=False)
+    for name in "abcd":
         turns.submit(request(name, [1]))
 
-    assert [step.slot for step in steps_until_idle(turns) if step.kind is Kind.DECODE] == [1, 2, 3]
+    assert [len(step.members) for step in computed(steps_until_idle(turns))] == [1, 1, 1, 1]
 
 
 def test_tokens_are_counted_and_the_answer_ends_at_its_length():
     turns = scheduler()
     turns.submit(request("a", [1, 2], max_tokens=2))
-    steps_until_idle(turns)
+    steps = steps_until_idle(turns)
 
-    first, second = turns.picked(1, Picked(5)), turns.picked(1, Picked(6))
+    (first,) = answer(turns, steps[-1], 5)
+    (again,) = steps_until_idle(turns)
+    (second,) = answer(turns, again, 6)
 
     assert [(token.index, token.token, token.finished) for token in (first, second)] == [(0, 5, None), (1, 6, "length")]
+    assert again.members == (Member(1, 2),)
     assert steps_until_idle(turns)[-1] == Step(Kind.FREE, 1)
     assert turns.active == 0
-
-
-def test_the_next_position_follows_the_prompt_and_the_answer():
-    turns = scheduler()
-    turns.submit(request("a", [1, 2, 3]))
-    steps_until_idle(turns)
-
-    turns.picked(1, Picked(5))
-
-    assert turns.next_step() == Step(Kind.DECODE, 1, 3, (5,))
 
 
 def test_an_answer_ends_at_an_end_token():
     turns = scheduler()
     turns.submit(request("a", [1], eos=(2,)))
-    steps_until_idle(turns)
 
-    assert turns.picked(1, Picked(2)).finished == "stop"
+    (token,) = answer(turns, steps_until_idle(turns)[-1], 2)
+
+    assert token.finished == "stop"
 
 
 def test_an_answer_ends_where_the_context_is_full():
     turns = scheduler(context_tokens=4)
     turns.submit(request("a", [1, 2, 3]))
-    steps_until_idle(turns)
 
-    assert turns.picked(1, Picked(5)).finished == "length"
+    (token,) = answer(turns, steps_until_idle(turns)[-1], 5)
+
+    assert token.finished == "length"
 
 
 def test_a_prompt_that_fills_the_context_is_refused():
@@ -128,45 +144,117 @@ def test_more_requests_than_places_wait_and_start_when_one_ends():
     turns = scheduler(concurrency=1)
     turns.submit(request("a", [1], max_tokens=1))
     turns.submit(request("b", [2], max_tokens=1))
-    assert [step.slot for step in steps_until_idle(turns)] == [1, 1]
+    first = steps_until_idle(turns)
+    assert [step.slot for step in first if step.kind is Kind.OPEN] == [1]
 
-    turns.picked(1, Picked(5))
+    answer(turns, first[-1], 5)
 
-    assert steps_until_idle(turns) == [Step(Kind.FREE, 1), Step(Kind.OPEN, 2), Step(Kind.DECODE, 2, 0, (2,))]
+    assert [step.kind for step in steps_until_idle(turns)] == [Kind.FREE, Kind.OPEN, Kind.DECODE]
 
 
 def test_a_cancelled_request_frees_its_place_and_late_answers_are_nobodys():
     turns = scheduler(concurrency=1)
     turns.submit(request("a", [1]))
     turns.submit(request("b", [2]))
-    steps_until_idle(turns)
+    late = steps_until_idle(turns)[-1]
 
     turns.cancel("a")
 
-    assert [step.kind for step in steps_until_idle(turns)] == [Kind.FREE, Kind.OPEN, Kind.DECODE]
-    assert turns.picked(1, Picked(5)) is None
-    assert turns.failed(1, "late") is None
-    turns.filled(1)
+    assert [step.kind for step in steps_until_idle(turns)] == [Kind.FREE, Kind.OPEN]
+    assert answer(turns, late, 5) == []
+    assert [step.members for step in steps_until_idle(turns)] == [(Member(2, 0),)]
+    assert turns.failed(1, (), "late") == []
+    turns.filled(1, 4, (STEP_S, STEP_S))
+
+
+def test_who_is_cancelled_in_a_lane_on_its_way_leaves_the_others_there():
+    turns = scheduler(world=1)
+    turns.submit(request("a", [1]))
+    turns.submit(request("b", [2]))
+    lane = steps_until_idle(turns)[-1]
+
+    turns.cancel("a")
+    (token,) = answer(turns, lane, 5, 6)
+
+    assert (token.request, token.token) == ("b", 6)
+    assert computed(steps_until_idle(turns))[0].members == (Member(2, 1),)
 
 
 def test_a_request_cancelled_while_it_waits_never_starts():
     turns = scheduler(concurrency=1)
     turns.submit(request("a", [1], max_tokens=1))
     turns.submit(request("b", [2]))
-    steps_until_idle(turns)
+    lane = steps_until_idle(turns)[-1]
 
     turns.cancel("b")
-    turns.picked(1, Picked(5))
+    answer(turns, lane, 5)
 
     assert steps_until_idle(turns) == [Step(Kind.FREE, 1)]
 
 
-def test_a_failed_slot_is_freed_and_its_request_told():
-    turns = scheduler()
+def test_a_failed_lane_fails_who_is_in_it_and_frees_their_slots():
+    turns = scheduler(world=1)
     turns.submit(request("a", [1]))
-    steps_until_idle(turns)
+    turns.submit(request("b", [1]))
+    lane = steps_until_idle(turns)[-1]
 
-    failed = turns.failed(1, "studio-2: out of memory")
+    failed = turns.failed(lane.slot, lane.members, "studio-2: out of memory")
 
-    assert (failed.request, failed.error) == ("a", "studio-2: out of memory")
-    assert steps_until_idle(turns) == [Step(Kind.FREE, 1)]
+    assert failed == [Failed(request=name, epoch=1, error="studio-2: out of memory") for name in "ab"]
+    assert steps_until_idle(turns) == [Step(Kind.FREE, 1), Step(Kind.FREE, 2)]
+
+
+def test_a_row_without_a_token_fails_alone():
+    turns = scheduler(world=1)
+    turns.submit(request("a", [1]))
+    turns.submit(request("b", [1]))
+    lane = steps_until_idle(turns)[-1]
+
+    failed, token = turns.picked(lane.slot, lane.members, [NotPicked("no token fits"), Picked(4)], (STEP_S,), STEP_S)
+
+    assert isinstance(failed, Failed)
+    assert isinstance(token, Token)
+    assert (failed.request, token.request) == ("a", "b")
+
+
+def finish(turns, name, prompt, answered):
+    """A whole conversation's turn."""
+    turns.submit(request(name, prompt, max_tokens=len(answered)))
+    sent = []
+    for token in answered:
+        sent += steps_until_idle(turns)
+        answer(turns, sent[-1], token)
+    return sent + steps_until_idle(turns)
+
+
+def test_the_next_turn_of_a_conversation_reads_only_what_is_new():
+    turns = scheduler(context_tokens=200, chunk_tokens=64)
+    first = finish(turns, "a", range(40), [7, 8])
+    assert first[-2:] == [Step(Kind.KEEP, 1, 1), Step(Kind.FREE, 1)]
+
+    turns.submit(request("b", [*range(40), 7, 8, 90, 91]))
+
+    steps = steps_until_idle(turns)
+    assert steps[0] == Step(Kind.OPEN, 2, reuse=Reuse(1, 41)), "all that the caches have seen: not the newest token"
+    assert [(step.kind, step.position, step.tokens) for step in steps[1:2]] == [(Kind.PREFILL, 41, (8, 90))]
+
+
+def test_a_prompt_that_only_begins_alike_goes_on_from_there_if_the_model_can():
+    prompts = [*range(30), 99], [*range(20), 77, 78]
+    turns = scheduler(context_tokens=200, chunk_tokens=64)
+    recurrent = scheduler(context_tokens=200, chunk_tokens=64, reach=Reach.WHOLE)
+    for one in (turns, recurrent):
+        finish(one, "a", prompts[0], [7])
+        one.submit(request("b", prompts[1]))
+
+    assert turns.next_step(0.0).reuse == Reuse(1, 20)
+    assert recurrent.next_step(0.0).reuse is None
+
+
+def test_what_is_kept_makes_room_for_who_runs():
+    turns = scheduler(concurrency=1, context_tokens=64, chunk_tokens=64)
+    finish(turns, "a", range(40), [7])
+
+    turns.submit(request("b", range(100, 140), max_tokens=20))
+
+    assert steps_until_idle(turns)[:2] == [Step(Kind.OPEN, 2), Step(Kind.DROP, position=1)]

@@ -118,7 +118,7 @@ def test_nobody_but_the_previous_rank_is_let_in(ends):
     second.assemble(1, first)
     public, secret = keypair()
     context, push = stranger(second, public=public, secret=secret)
-    push.send_multipart([pack_header(Frame(Kind.PROBE, 1), 0), b""])
+    push.send_multipart([pack_header(Frame(Kind.PROBE, 1), 0), b"", b""])
 
     with pytest.raises(Empty):
         second.next(timeout=1.0)
@@ -131,8 +131,8 @@ def test_a_lost_frame_is_noticed_at_the_next_one(ends):
     first, second = ends
     second.assemble(1, first)
     context, push = stranger(second, public=first.public, secret=first.secret)
-    push.send_multipart([pack_header(Frame(Kind.PROBE, 1), 0), b""])
-    push.send_multipart([pack_header(Frame(Kind.FREE, 1, slot=1), 2), b""])
+    push.send_multipart([pack_header(Frame(Kind.PROBE, 1), 0), b"", b""])
+    push.send_multipart([pack_header(Frame(Kind.FREE, 1, slot=1), 2), b"", b""])
 
     assert second.next().kind is Kind.PROBE
     assert "frame 2 of epoch 1 came where 1 was expected" in second.next().error
@@ -146,7 +146,7 @@ def test_what_is_no_frame_is_said(ends):
     second.assemble(1, first)
     context, push = stranger(second, public=first.public, secret=first.secret)
     push.send(b"hello")
-    push.send_multipart([b"hello", b"you"])
+    push.send_multipart([b"hello", b"", b"you"])
 
     assert "a frame of 1 parts" in second.next().error
     assert "no frame of this version" in second.next().error

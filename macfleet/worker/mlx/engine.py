@@ -1,21 +1,23 @@
-"""The engine of a worker: a stage of an mlx-lm model with a cache per request."""
+"""The engine of a worker: a stage of an mlx-lm model, a cache for each request, and batches of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 
 from macfleet.core.errors import MacfleetError
 from macfleet.core.units import GIB
 from macfleet.engines.protocol import Sampling
-from macfleet.worker.engine import Picked, Tensor
+from macfleet.models.families import UNBATCHED
+from macfleet.worker.engine import NotPicked, Picked, Reuse, Tensor
 from macfleet.worker.mlx.arrays import to_array, to_tensor
 from macfleet.worker.mlx.grammar import Grammar
+from macfleet.worker.mlx.lanes import Caches, can_batch, reach_of
 from macfleet.worker.mlx.load import load_stage
-from macfleet.worker.mlx.sampling import Sampler
+from macfleet.worker.mlx.sampling import Sampler, pick_rows
 
 # Buffers kept for reuse. A limit and not `mx.clear_cache()` now and then, as mlx-lm does: that waits for every stream, also for
 # the one on which a ring's recv is pending, which is for ever.
@@ -24,7 +26,6 @@ _CACHE_LIMIT_BYTES = 2 * GIB
 
 @dataclass
 class _Slot:
-    cache: list[Any]
     sampling: Sampling
     tokens: int = 0
     sampler: Sampler | None = None
@@ -47,39 +48,62 @@ class MlxEngine:
         self.names = loaded.names
         self.weight_bytes = loaded.weight_bytes
         self._slots: dict[int, _Slot] = {}
+        self._caches = Caches()
+        whole = self._stage.whole_cache()
+        self.can_batch = can_batch(whole) and self._stage.family not in UNBATCHED
+        self.reach = reach_of(whole)
 
-    def open(self, slot: int, sampling: Sampling) -> None:
-        self._slots[slot] = _Slot(self._stage.make_cache(), sampling)
+    def open(self, slot: int, sampling: Sampling, reuse: Reuse | None = None) -> None:
+        self._caches.open(slot, self._stage.own_cache(), reuse)
+        self._slots[slot] = _Slot(sampling, tokens=reuse.tokens if reuse else 0)
 
     def feed(self, slot: int, position: int, inputs: Tensor) -> Tensor | None:
-        state = self._at(slot, position, inputs)
-        hidden = self._stage(to_array(inputs), state.cache)
+        self._advance(slot, position, inputs.shape[1])
+        cache = self._caches.alone(slot)
+        hidden = self._stage(to_array(inputs), cache)
         if self._stage.is_last:
             # Not the logits: the head is not among what the caches need, so it is not computed.
-            mx.eval([entry.state for entry in self._stage.own_cache(state.cache)])
+            mx.eval([entry.state for entry in cache])
             return None
         mx.eval(hidden)
         return to_tensor(hidden)
 
-    def pick(self, slot: int, position: int, inputs: Tensor) -> Picked:
-        state = self._at(slot, position, inputs)
-        logits = self._stage(to_array(inputs), state.cache)[:, -1, :]
-        if state.sampler is None:
-            form = state.sampling.form
-            grammar = None if form is None else Grammar(self._model_dir, form)
-            state.sampler = Sampler(state.sampling, logits.shape[-1], grammar)
-        return state.sampler.pick(logits)
+    def step(self, lane: int, slots: Sequence[int], positions: Sequence[int], inputs: Tensor) -> Tensor:
+        return to_tensor(self._forward(lane, slots, positions, inputs))
+
+    def pick(self, lane: int, slots: Sequence[int], positions: Sequence[int], inputs: Tensor) -> tuple[Picked | NotPicked, ...]:
+        logits = self._forward(lane, slots, positions, inputs)[:, -1, :]
+        return pick_rows([self._sampler(slot, logits.shape[-1]) for slot in slots], logits)
+
+    def keep(self, slot: int, prefix: int) -> None:
+        self._caches.keep(slot, prefix, self._slots[slot].tokens)
+
+    def drop(self, prefix: int) -> None:
+        self._caches.drop(prefix)
 
     def free(self, slot: int) -> None:
-        self._slots.pop(slot, None)
+        if self._slots.pop(slot, None) is not None:
+            self._caches.free(slot)
 
     def close(self) -> None:
         self._slots.clear()
+        self._caches.clear()
         del self._stage
 
-    def _at(self, slot: int, position: int, inputs: Tensor) -> _Slot:
+    def _forward(self, lane: int, slots: Sequence[int], positions: Sequence[int], inputs: Tensor) -> mx.array:
+        for slot, position in zip(slots, positions, strict=True):
+            self._advance(slot, position, 1)
+        return self._stage(to_array(inputs), self._caches.together(lane, slots))
+
+    def _advance(self, slot: int, position: int, tokens: int) -> None:
         state = self._slots[slot]
         if position != state.tokens:
             raise MacfleetError(f"token {position} came where {state.tokens} was expected")
-        state.tokens += inputs.shape[1]
-        return state
+        state.tokens += tokens
+
+    def _sampler(self, slot: int, vocabulary: int) -> Sampler:
+        state = self._slots[slot]
+        if state.sampler is None:
+            form = state.sampling.form
+            state.sampler = Sampler(state.sampling, vocabulary, None if form is None else Grammar(self._model_dir, form))
+        return state.sampler

@@ -19,7 +19,7 @@ import numpy as np
 
 from macfleet.engines.protocol import Assemble
 from macfleet.worker.config import WorkerConfig
-from macfleet.worker.frames import HEADER_BYTES, Frame, FrameBroken, Kind, content_bytes, pack_header, unpack
+from macfleet.worker.frames import HEADER_BYTES, Frame, FrameBroken, Kind, content_bytes, pack_header, pack_rows, row_bytes, unpack
 from macfleet.worker.link import Arrivals, Deliver, LinkDead, LinkLost
 
 log = logging.getLogger("macfleet.worker")
@@ -37,7 +37,7 @@ class GroupLink:
         self._config = config
         self._deliver = deliver
         self._group: Any = None
-        self._outgoing: SimpleQueue[tuple[bytes, bytes | memoryview] | None] = SimpleQueue()
+        self._outgoing: SimpleQueue[tuple[bytes, bytes, bytes | memoryview] | None] = SimpleQueue()
         self._is_dead = False
         self._epoch = 0
         self._sequence = 0
@@ -54,7 +54,7 @@ class GroupLink:
         if self._is_dead:
             raise FrameBroken("the next rank is gone")
         header = pack_header(replace(frame, epoch=self._epoch), self._sequence)
-        self._outgoing.put((header, frame.content.data))
+        self._outgoing.put((header, pack_rows(frame), frame.content.data))
         self._sequence += 1
 
     def close(self) -> None:
@@ -105,8 +105,8 @@ class GroupLink:
         try:
             while True:
                 header = receive(HEADER_BYTES)
-                length = content_bytes(header)
-                frame = unpack(header, receive(length) if length else b"")
+                rows, length = row_bytes(header), content_bytes(header)
+                frame = unpack(header, receive(rows) if rows else b"", receive(length) if length else b"")
                 if arrivals.accept(frame):
                     self._deliver(frame)
         except (RuntimeError, FrameBroken) as error:

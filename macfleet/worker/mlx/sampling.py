@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import mlx.core as mx
 from mlx_lm.sample_utils import make_logits_processors, make_sampler
 
+from macfleet.core.errors import MacfleetError
 from macfleet.engines.protocol import Sampling
-from macfleet.worker.engine import Picked
+from macfleet.worker.engine import NotPicked, Picked
 from macfleet.worker.mlx.grammar import Grammar
 
 _WHOLE_ANSWER = 2**31
@@ -41,6 +43,13 @@ class Sampler:
             frequency_context_size=_WHOLE_ANSWER,
         )
         self._answer: list[int] = []
+        # Nothing to draw, to change or to report: the likeliest token is all there is to say.
+        self.is_plain = not self._is_random and not self._processors and grammar is None and self._wants is None
+
+    def took(self, token: int) -> Picked:
+        """This token was picked elsewhere."""
+        self._answer.append(token)
+        return Picked(token)
 
     def pick(self, logits: mx.array) -> Picked:
         """logits: [1, vocabulary], of the last position."""
@@ -64,6 +73,22 @@ class Sampler:
             return ()
         best = mx.argsort(-logprobs)[: self._wants]
         return tuple((int(token), value) for token, value in zip(_numbers(best), _numbers(logprobs[best]), strict=True))
+
+
+def pick_rows(samplers: Sequence[Sampler], logits: mx.array) -> tuple[Picked | NotPicked, ...]:
+    """The next token of each row of logits [rows, vocabulary]; greedy rows, which are most, in one go."""
+    plain = [row for row, sampler in enumerate(samplers) if sampler.is_plain]
+    best = dict(zip(plain, _numbers(mx.argmax(logits, axis=-1)[mx.array(plain)]), strict=True)) if plain else {}
+    return tuple(
+        sampler.took(int(best[row])) if row in best else _picked(sampler, logits[row : row + 1]) for row, sampler in enumerate(samplers)
+    )
+
+
+def _picked(sampler: Sampler, logits: mx.array) -> Picked | NotPicked:
+    try:
+        return sampler.pick(logits)
+    except MacfleetError as error:
+        return NotPicked(str(error))
 
 
 def _numbers(array: mx.array) -> list[float]:

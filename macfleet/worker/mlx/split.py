@@ -32,7 +32,9 @@ class Stage:
             raise MacfleetError(f"layers {first}..{last} are not in a model of {len(layers)}")
         self.first, self.last = first, last
         self.is_first, self.is_last = first == 0, last == len(layers)
+        self.family = str(getattr(model, "model_type", ""))
         self._layer_count = len(layers)
+        self._strangers = self.whole_cache()
         self._received, self._output = Passing(), Passing()
         if not self.is_first:
             layers[first] = Entry(layers[first], self._received)
@@ -42,32 +44,39 @@ class Stage:
         for index in [*range(first), *range(last, len(layers))]:
             layers[index] = Skip(layers[index])
 
-    def __call__(self, inputs: mx.array, cache: list[Any]) -> mx.array:
-        """inputs: token ids [1, tokens] on the first stage, hidden states [1, tokens, d_model] behind it.
+    def __call__(self, inputs: mx.array, own: list[Any]) -> mx.array:
+        """inputs: token ids [rows, tokens] on the first stage, hidden states [rows, tokens, d_model] behind it. `own`: own caches.
 
-        Result: logits [1, tokens, vocabulary] on the last stage, hidden states before it.
+        Result: logits [rows, tokens, vocabulary] on the last stage, hidden states before it.
         """
         self._received.value = inputs
-        logits: mx.array = self._model(inputs, cache=cache)
+        logits: mx.array = self._model(inputs, cache=self._spread(own))
         return logits if self.is_last else self._output.take()
 
-    def make_cache(self) -> list[Any]:
-        """A cache for one request, of full length.
-
-        Models look at `cache[some fixed layer]` to make their masks, so a foreign place holds the cache of an own layer
-        of the same kind: its offset is right. Without one of its kind nobody here needs that mask.
-        """
+    def whole_cache(self) -> list[Any]:
+        """A cache for one request and every layer of the model."""
         from mlx_lm.models.cache import make_prompt_cache
 
-        cache = make_prompt_cache(self._model)
+        cache: list[Any] = make_prompt_cache(self._model)
         if len(cache) != self._layer_count:
             raise MacfleetError(f"this model has {len(cache)} caches for {self._layer_count} layers; such a model cannot be split")
-        own = cache[self.first : self.last]
-        by_kind = {type(entry): entry for entry in reversed(own)}
-        return [entry if self.first <= index < self.last else by_kind.get(type(entry), entry) for index, entry in enumerate(cache)]
+        return cache
 
-    def own_cache(self, cache: list[Any]) -> list[Any]:
-        return cache[self.first : self.last]
+    def own_cache(self) -> list[Any]:
+        """A cache for one request, for the layers of this stage."""
+        return self.whole_cache()[self.first : self.last]
+
+    def _spread(self, own: list[Any]) -> list[Any]:
+        """A list of full length, because models look at `cache[some fixed layer]` to make their masks.
+
+        A foreign place holds the cache of an own layer of the same kind: its offset is right. Without one of its kind nobody
+        here needs that mask.
+        """
+        kinds = [type(entry) for entry in self._strangers]
+        by_kind = dict(zip(reversed(kinds[self.first : self.last]), reversed(own), strict=True))
+        spread = [by_kind.get(kind, stranger) for kind, stranger in zip(kinds, self._strangers, strict=True)]
+        spread[self.first : self.last] = own
+        return spread
 
 
 def find_inner(model: nn.Module) -> Any:

@@ -1,0 +1,68 @@
+"""Which beginnings of prompts are kept, and which of them a new prompt goes on from. Pure: rank 0 decides, every rank obeys."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from macfleet.worker.engine import Reach, Reuse
+
+# Below this it costs more to fetch a prefix than to compute it again.
+_WORTH_TOKENS = 16
+
+
+@dataclass
+class Prefixes:
+    """Kept prefixes, the longest unused first to go. `room_tokens`: how many tokens may be kept in all."""
+
+    reach: Reach
+    room_tokens: int
+    _kept: OrderedDict[int, tuple[int, ...]] = field(default_factory=OrderedDict)
+    _next: int = 1
+    hits: int = 0
+    reused_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return sum(map(len, self._kept.values()))
+
+    def find(self, prompt: Sequence[int]) -> Reuse | None:
+        """What this prompt shares with a kept one, save for its last token, which is always computed."""
+        best = max(((self._shared(kept, prompt), number) for number, kept in self._kept.items()), default=(0, 0))
+        length, number = best
+        if length < _WORTH_TOKENS:
+            return None
+        self._kept.move_to_end(number)
+        self.hits += 1
+        self.reused_tokens += length
+        return Reuse(number, length)
+
+    def keep(self, tokens: Sequence[int]) -> tuple[int | None, tuple[int, ...]]:
+        """(the number to keep these tokens under, or None if that is not worth it; the numbers to drop for it)."""
+        kept = tuple(tokens)
+        if len(kept) < _WORTH_TOKENS or len(kept) > self.room_tokens:
+            return None, ()
+        if any(other[: len(kept)] == kept for other in self._kept.values()) and self.reach is Reach.ANY:
+            return None, ()
+        # What these tokens go on from is part of them now: a conversation is kept once, at its newest.
+        covered = [number for number, other in self._kept.items() if kept[: len(other)] == other] if self.reach is Reach.ANY else []
+        for number in covered:
+            del self._kept[number]
+        number, self._next = self._next, self._next + 1
+        self._kept[number] = kept
+        return number, (*covered, *self.shrink(self.room_tokens))
+
+    def shrink(self, room_tokens: int) -> tuple[int, ...]:
+        """Keep no more than this; says what to drop."""
+        self.room_tokens = max(0, room_tokens)
+        dropped = []
+        while self._kept and self.tokens > self.room_tokens:
+            number, _ = self._kept.popitem(last=False)
+            dropped.append(number)
+        return tuple(dropped)
+
+    def _shared(self, kept: tuple[int, ...], prompt: Sequence[int]) -> int:
+        length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(kept, prompt[:-1], strict=False)))
+        return length if self.reach is Reach.ANY or length == len(kept) else 0

@@ -1,0 +1,73 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from macfleet.worker.engine import Reach, Reuse
+from macfleet.worker.prefixes import Prefixes
+
+LONG = tuple(range(100))
+
+
+def test_the_longest_shared_beginning_is_found():
+    kept = Prefixes(Reach.ANY, 1000)
+    kept.keep(LONG[:30])
+    kept.keep((*LONG[:50], 7, 7))
+
+    assert kept.find(LONG) == Reuse(2, 50)
+
+
+def test_the_last_token_of_a_prompt_is_always_computed():
+    kept = Prefixes(Reach.ANY, 1000)
+    kept.keep(LONG)
+
+    assert kept.find(LONG) == Reuse(1, 99)
+
+
+def test_a_few_tokens_are_not_worth_it():
+    kept = Prefixes(Reach.ANY, 1000)
+
+    assert kept.keep(LONG[:10]) == (None, ())
+    kept.keep(LONG)
+    assert kept.find((*LONG[:10], 999, 998)) is None
+
+
+def test_a_conversation_is_kept_once():
+    kept = Prefixes(Reach.ANY, 1000)
+    kept.keep(LONG[:40])
+
+    assert kept.keep(LONG[:60]) == (2, (1,))
+    assert kept.keep(LONG[:50]) == (None, ())
+
+
+def test_a_state_that_cannot_be_wound_back_is_kept_at_every_length():
+    kept = Prefixes(Reach.WHOLE, 1000)
+    kept.keep(LONG[:40])
+    kept.keep(LONG[:60])
+
+    assert kept.find((*LONG[:40], 999, 998)) == Reuse(1, 40)
+    assert kept.find((*LONG[:59], 999, 998)) == Reuse(1, 40)
+
+
+def test_the_longest_unused_goes_first():
+    kept = Prefixes(Reach.ANY, 100)
+    kept.keep(range(40))
+    kept.keep(range(100, 140))
+    kept.find([*range(40), 1])
+
+    assert kept.keep(range(200, 240)) == (3, (2,))
+    assert kept.shrink(50) == (1,)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), max_size=12), st.sampled_from(Reach))
+def test_what_is_found_is_kept_and_begins_the_prompt(prompts, reach):
+    kept, known = Prefixes(reach, 120), {}
+    for prompt in prompts:
+        found = kept.find(prompt)
+        if found:
+            assert known[found.prefix][: found.tokens] == tuple(prompt[: found.tokens])
+            assert found.tokens < len(prompt)
+        number, dropped = kept.keep(prompt)
+        if number is not None:
+            known[number] = tuple(prompt)
+        for one in dropped:
+            known.pop(one)
+        assert sum(map(len, known.values())) == kept.tokens <= 120
