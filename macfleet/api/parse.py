@@ -6,14 +6,14 @@ that silently ignores `suffix` looks right and is wrong.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from macfleet.api.errors import ApiError, invalid
+from macfleet.api.messages import Body, Message, Tool
 from macfleet.api.request import Endpoint, Request, Sampling, ToolChoice
 
 _MAX_STOPS = 16  # OpenAI takes 4; tools that send a few more are common
@@ -39,23 +39,25 @@ def parse_completion(body: bytes) -> Request:
     return _request(Endpoint.COMPLETION, completion, completion.logprobs, max_tokens=wanted, prompt=completion.prompt)
 
 
-def _content(value: Any) -> str | None:
-    """A message's text; OpenAI also writes it as a list of parts."""
-    if value is None or isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        raise PydanticCustomError("invalid_type", "expected a string or an array of text parts")
-    return "".join(_part_text(part) for part in value)
+def parse_tokenize(body: bytes) -> Request:
+    """A request to /tokenize: `prompt`, or `messages` with what the template wants. Raises ApiError."""
+    asked = _validated(_TokenizeBody, body)
+    if (asked.prompt is None) == (asked.messages is None):
+        raise invalid("Give either 'prompt' or 'messages'.", param="prompt", code="missing_required_parameter")
+    if asked.prompt is not None:
+        return Request(Endpoint.COMPLETION, asked.model or "", prompt=asked.prompt)
+    return Request(
+        Endpoint.CHAT,
+        asked.model or "",
+        messages=tuple(message.for_template() for message in asked.messages or ()),
+        tools=tuple(tool.for_template() for tool in asked.tools or ()),
+        template_kwargs=asked.chat_template_kwargs or {},
+    )
 
 
-def _part_text(part: Any) -> str:
-    match part:
-        case {"type": "text", "text": str(text)}:
-            return text
-        case {"type": str(kind)} if kind != "text":
-            raise PydanticCustomError("unsupported_content", "this service reads text only, not {kind}", {"kind": kind})
-        case _:
-            raise PydanticCustomError("invalid_type", "expected text parts, each with a type and a text")
+def parse_detokenize(body: bytes) -> tuple[int, ...]:
+    """A request to /detokenize. Raises ApiError."""
+    return tuple(_validated(_DetokenizeBody, body).tokens)
 
 
 def _stops(value: Any) -> tuple[str, ...]:
@@ -135,70 +137,14 @@ def _never(what: str, *harmless: Any) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-class _Body(BaseModel):
-    """Every field may be null, which counts as not given, as in OpenAI's API."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+BodyT = TypeVar("BodyT", bound=Body)
 
 
-BodyT = TypeVar("BodyT", bound=_Body)
-
-
-class _CalledFunction(_Body):
-    name: str
-    arguments: str = ""
-
-
-class _CalledTool(_Body):
-    """A call that an assistant's earlier message made."""
-
-    id: str | None = None
-    type: Literal["function"] = "function"
-    function: _CalledFunction
-
-    def for_template(self) -> Mapping[str, Any]:
-        """Templates want the arguments as an object, and write it in their own way."""
-        try:
-            arguments = json.loads(self.function.arguments or "{}")
-        except ValueError:
-            arguments = self.function.arguments
-        return {**self.model_dump(exclude_none=True), "function": {"name": self.function.name, "arguments": arguments}}
-
-
-class _Message(_Body):
-    model_config = ConfigDict(extra="allow")  # a template may use more: name, tool_call_id, reasoning_content
-
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Annotated[str | None, PlainValidator(_content)] = None
-    tool_calls: list[_CalledTool] | None = None
-
-    def for_template(self) -> Mapping[str, Any]:
-        # Chat templates know no "developer"; OpenAI says it takes the place of "system".
-        role = "system" if self.role == "developer" else self.role
-        calls = {"tool_calls": [call.for_template() for call in self.tool_calls]} if self.tool_calls else {}
-        return {**self.model_dump(exclude={"tool_calls"}), **calls, "role": role, "content": self.content or ""}
-
-
-class _Function(_Body):
-    model_config = ConfigDict(extra="allow")  # "strict" and what else a template may show
-
-    name: Annotated[str, Field(min_length=1, max_length=256)]
-    parameters: dict[str, Any] | None = None
-
-
-class _Tool(_Body):
-    type: Literal["function"]
-    function: _Function
-
-    def for_template(self) -> Mapping[str, Any]:
-        return {"type": "function", "function": self.function.model_dump(exclude_none=True)}
-
-
-class _StreamOptions(_Body):
+class _StreamOptions(Body):
     include_usage: bool | None = None
 
 
-class _CommonBody(_Body):
+class _CommonBody(Body):
     model: Annotated[str, Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -211,16 +157,16 @@ class _CommonBody(_Body):
     stream_options: _StreamOptions | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: Annotated[dict[int, float], PlainValidator(_logit_bias)] = {}
+    logit_bias: Annotated[dict[int, float], PlainValidator(_logit_bias)] = Field(default_factory=dict)
     n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
 
 
 class _ChatBody(_CommonBody):
-    messages: Annotated[list[_Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: list[_Tool] | None = None
+    tools: list[Tool] | None = None
     tool_choice: Annotated[ToolChoice | None, PlainValidator(_tool_choice)] = None
     parallel_tool_calls: bool | None = None
     functions: Annotated[None, _never("functions (OpenAI's old form of tools)", [])] = None
@@ -234,6 +180,18 @@ class _CompletionBody(_CommonBody):
     suffix: Annotated[None, _never("suffix", "")] = None
     echo: Annotated[None, _never("echo", False)] = None
     best_of: Annotated[None, _never("best_of", 1)] = None
+
+
+class _TokenizeBody(Body):
+    model: str | None = None
+    prompt: str | None = None
+    messages: Annotated[list[Message], Field(min_length=1)] | None = None
+    tools: list[Tool] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+
+class _DetokenizeBody(Body):
+    tokens: list[Annotated[int, Field(ge=0)]]
 
 
 def _offered(chat: _ChatBody) -> dict[str, Any]:

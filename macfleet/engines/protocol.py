@@ -63,6 +63,21 @@ class Hello(Message):
     phase_s: dict[str, float] = {}
 
 
+class Work(Message):
+    """What a worker has done. `busy_share`: of the time since the last heartbeat. Counts are since the process began.
+
+    From rank 0 only: the rows of each lane, what a step of the slowest stage takes, and the kept prefixes.
+    """
+
+    busy_share: float = Field(0.0, ge=0)
+    sent_bytes: int = 0
+    lanes: tuple[int, ...] = ()
+    step_s: float = 0.0
+    prefix_hits: int = 0
+    prefix_tokens: int = 0
+    reused_tokens: int = 0
+
+
 class Heartbeat(Message):
     """Twice a second, whatever the worker is doing. `busy_s`: how long the step that runs now has been running; None: idle."""
 
@@ -73,6 +88,7 @@ class Heartbeat(Message):
     active: int
     busy_s: float | None
     rss_bytes: int
+    work: Work | None = None
 
 
 class Ready(Message):

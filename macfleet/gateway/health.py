@@ -38,6 +38,7 @@ def _render_worker(seat: Seat, now: float) -> dict[str, Any]:
         "active": seat.beat.active if seat.beat else 0,
         "busy_s": seat.beat.busy_s if seat.beat else None,
         "rss_bytes": seat.beat.rss_bytes if seat.beat else None,
+        "work": seat.beat.work.model_dump(mode="json") if seat.beat and seat.beat.work else None,
     }
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from macfleet.api import errors
 from macfleet.api.errors import ApiError
-from macfleet.api.parse import parse_chat, parse_completion
+from macfleet.api.parse import parse_chat, parse_completion, parse_detokenize, parse_tokenize
 from macfleet.api.render import model_card, model_list
 from macfleet.api.request import Request
 from macfleet.gateway.answer import EventStream, Writer
@@ -52,6 +52,8 @@ class Face:
             Route("/v1/completions", guarded(self._completion), methods=["POST"]),
             Route("/v1/models", guarded(self._models), methods=["GET"]),
             Route("/v1/models/{name:path}", guarded(self._model), methods=["GET"]),
+            Route("/tokenize", guarded(self._tokenize), methods=["POST"]),
+            Route("/detokenize", guarded(self._detokenize), methods=["POST"]),
             Route("/health", self._health, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
             Route("/admin/drain", admin(self._drain), methods=["POST"]),
@@ -101,6 +103,17 @@ class Face:
         config = self._service.config
         self._service.check_model(http.path_params["name"])
         return JSONResponse(model_card(config.model, self._service.started_at, config.context_tokens))
+
+    async def _tokenize(self, http: HttpRequest) -> Response:
+        """The tokens of a prompt, as the service itself would count them; vLLM's shape. Needs no worker."""
+        request, text = parse_tokenize(await _body(http)), self._service.loaded_text()
+        tokens = await asyncio.get_running_loop().run_in_executor(self._tokenizing, text.prompt, request)
+        return JSONResponse({"count": len(tokens), "max_model_len": self._service.config.context_tokens, "tokens": list(tokens)})
+
+    async def _detokenize(self, http: HttpRequest) -> Response:
+        tokens, text = parse_detokenize(await _body(http)), self._service.loaded_text()
+        text.check_tokens(tokens, "tokens")
+        return JSONResponse({"prompt": await asyncio.get_running_loop().run_in_executor(self._tokenizing, text.decode, tokens)})
 
     async def _health(self, http: HttpRequest) -> Response:
         return JSONResponse(self._rendered_health(), 200 if self._service.state == "ready" else 503)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from macfleet.engines.protocol import Heartbeat, Work
 from macfleet.gateway.gang import Gang, Phase
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -56,6 +57,10 @@ def gauge(name: str, what: str, value: float) -> Metric:
     return GaugeMetricFamily(name, what, value=value)
 
 
+def counter(name: str, what: str, value: float) -> Metric:
+    return CounterMetricFamily(name, what, value=value)
+
+
 def gang_gauges(gang: Gang, now: float) -> Iterator[Metric]:
     """The gang and each of its workers."""
     yield gauge("macfleet_gang_ready", "1 when requests are answered", gang.phase is Phase.READY)
@@ -67,6 +72,8 @@ def gang_gauges(gang: Gang, now: float) -> Iterator[Metric]:
     up = GaugeMetricFamily("macfleet_worker_up", "1 for a worker that is heard", labels=["mac", "rank"])
     age = GaugeMetricFamily("macfleet_worker_heartbeat_age_seconds", "Since the worker was last heard", labels=["mac", "rank"])
     rss = GaugeMetricFamily("macfleet_worker_resident_bytes", "Resident memory of the worker", labels=["mac", "rank"])
+    busy = GaugeMetricFamily("macfleet_stage_busy_ratio", "Share of its time that a stage computes", labels=["mac", "rank"])
+    sent = CounterMetricFamily("macfleet_link_sent_bytes", "Bytes of tensors to the next stage", labels=["mac", "rank"])
     for seat in gang.seats:
         labels = [seat.mac, str(seat.rank)]
         up.add_metric(labels, seat.is_here)
@@ -74,4 +81,22 @@ def gang_gauges(gang: Gang, now: float) -> Iterator[Metric]:
             age.add_metric(labels, max(now - seat.heard_at, 0))
         if seat.beat is not None:
             rss.add_metric(labels, seat.beat.rss_bytes)
-    yield from (up, age, rss)
+            if seat.beat.work is not None:
+                busy.add_metric(labels, seat.beat.work.busy_share)
+                sent.add_metric(labels, seat.beat.work.sent_bytes)
+    yield from (up, age, rss, busy, sent)
+    yield from _batching(gang.seats[0].beat)
+
+
+def _batching(beat: Heartbeat | None) -> Iterator[Metric]:
+    """What the first stage, which schedules, says of lanes and kept prefixes."""
+    work = beat.work if beat and beat.work else Work()
+    yield gauge("macfleet_lanes", "Batches that are decoded side by side", len(work.lanes))
+    rows = GaugeMetricFamily("macfleet_lane_rows", "Requests in each batch", labels=["lane"])
+    for number, size in enumerate(work.lanes):
+        rows.add_metric([str(number)], size)
+    yield rows
+    yield gauge("macfleet_step_seconds", "What a decoding step of the slowest stage takes", work.step_s)
+    yield gauge("macfleet_prefix_cache_tokens", "Tokens whose caches are kept for later prompts", work.prefix_tokens)
+    yield counter("macfleet_prefix_cache_hits", "Prompts that went on from a kept prefix", work.prefix_hits)
+    yield counter("macfleet_prefix_cache_reused_tokens", "Tokens of prompts that were not computed again", work.reused_tokens)

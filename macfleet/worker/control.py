@@ -23,6 +23,7 @@ from macfleet.engines.protocol import (
     Leaving,
     ProtocolError,
     Reset,
+    Work,
     decode_from_gateway,
     encode,
 )
@@ -77,7 +78,7 @@ class Control:
         """From a signal handler or another thread: `run` returns soon."""
         self._stopping = True
 
-    def run(self, status: Status, is_alive: Callable[[], bool]) -> None:
+    def run(self, status: Status, is_alive: Callable[[], bool], work: Callable[[], Work | None] = lambda: None) -> None:
         """Until `stop`, or until the computing thread is gone."""
         poller = zmq.Poller()
         for socket in (self._dealer, self._monitor, self._said):
@@ -91,7 +92,7 @@ class Control:
             if self._dealer in ready:
                 self._hear()
             if time.monotonic() - self._last_beat >= HEARTBEAT_INTERVAL_S:
-                self._beat(*status())
+                self._beat(*status(), work())
             if self._is_greeting_due and self._hello is not None:
                 self._is_greeting_due = not self._send(self._hello)
 
@@ -153,7 +154,7 @@ class Control:
             return False
         return True
 
-    def _beat(self, epoch: int, active: int, busy_since: float | None) -> None:
+    def _beat(self, epoch: int, active: int, busy_since: float | None, work: Work | None) -> None:
         now = time.monotonic()
         if now - self._last_beat > HEARTBEAT_LOST_S:
             log.warning("was frozen for %.1f s: the gateway has counted this worker as lost", now - self._last_beat)
@@ -161,7 +162,7 @@ class Control:
         self._last_beat = now
         busy_s = None if busy_since is None else now - busy_since
         rank, pid = self._config.rank, os.getpid()
-        self._send(Heartbeat(rank=rank, pid=pid, epoch=epoch, active=active, busy_s=busy_s, rss_bytes=_rss_bytes()))
+        self._send(Heartbeat(rank=rank, pid=pid, epoch=epoch, active=active, busy_s=busy_s, rss_bytes=_rss_bytes(), work=work))
         write_heartbeat(self._config.heartbeat_file, epoch=epoch, busy_s=busy_s)
 
 

@@ -56,6 +56,9 @@ class Costs:
     def is_known(self) -> bool:
         return all(stage.by_rows for stage in self.stages)
 
+    def slowest_step_s(self, rows: int) -> float:
+        return max((stage.step_s(rows) for stage in self.stages if stage.by_rows), default=0.0)
+
     def cycle_s(self, requests: int, lanes: int) -> float:
         """How long until every one of these requests has its next token, if they share these lanes."""
         rows = requests / lanes

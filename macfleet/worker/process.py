@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from macfleet import __version__
 from macfleet.core.errors import MacfleetError, RequestError
 from macfleet.core.json_log import JsonFormatter
-from macfleet.engines.protocol import HEARTBEAT_INTERVAL_S, Broken, FromWorker, Hello
+from macfleet.engines.protocol import HEARTBEAT_INTERVAL_S, Broken, FromWorker, Hello, Work
 from macfleet.weights.manifest import MANIFEST_FILE, parse_manifest
 from macfleet.weights.stage import stage_name
 from macfleet.worker.config import WorkerConfig, load_config
@@ -45,7 +45,7 @@ def run_worker(config_file: Path) -> int:
     signal.signal(signal.SIGTERM, lambda *_: control.stop())
     signal.signal(signal.SIGINT, lambda *_: control.stop())
     computing.start(control)
-    control.run(computing.status, computing.is_alive)
+    control.run(computing.status, computing.is_alive, computing.work)
     computing.finish()
     control.close()
     return computing.exit_status
@@ -72,6 +72,10 @@ class Computing:
         """Epoch, active requests, busy since; a worker that still loads is in epoch 0 and not busy."""
         runner = self._runner
         return (0, 0, None) if runner is None else (runner.epoch, runner.active, runner.busy_since)
+
+    def work(self) -> Work | None:
+        """What was done since it was asked last; None while the weights are loaded."""
+        return None if self._runner is None else self._runner.work()
 
     def finish(self) -> None:
         """Let the step that runs come to its end; what still loads is left."""

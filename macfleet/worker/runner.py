@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from macfleet.core.errors import MacfleetError
-from macfleet.engines.protocol import Assemble, Broken, Cancel, FromGateway, FromWorker, Ready, Reset, Submit
+from macfleet.engines.protocol import Assemble, Broken, Cancel, FromGateway, FromWorker, Ready, Reset, Submit, Work
 from macfleet.worker.config import WorkerConfig
 from macfleet.worker.costs import Costs, StageCosts
 from macfleet.worker.engine import Engine, Tensor
@@ -52,10 +52,34 @@ class Runner:
         self._early: list[Frame] = []  # from a neighbour who heard of the new epoch before we did
         self._link_deadline: float | None = None
         self._is_linked = False
+        self._prefix_hits = self._reused_tokens = 0  # of the epochs before this one
         self._costs = Costs([StageCosts() for _ in range(config.world)])  # what a step takes does not change with the epoch
         self._scheduler = self._new_scheduler(0)
         self.epoch = 0
         self.busy_since: float | None = None
+        self._busy_s = 0.0
+        self._sent_bytes = 0
+        self._reported = (time.monotonic(), 0.0)
+
+    def work(self) -> Work:
+        """What was done since the last call, and in all. From the main thread: numbers that are read once, a little late at most."""
+        now, scheduler = time.monotonic(), self._scheduler
+        since, busy_before = self._reported
+        busy_s = self._busy_s + (now - begun if (begun := self.busy_since) is not None else 0.0)
+        self._reported = (now, busy_s)
+        share = min(1.0, max(0.0, busy_s - busy_before) / max(now - since, 1e-6))
+        if not self._config.is_first:
+            return Work(busy_share=share, sent_bytes=self._sent_bytes)
+        prefixes, sizes = scheduler.prefixes, scheduler.lanes.sizes
+        return Work(
+            busy_share=share,
+            sent_bytes=self._sent_bytes,
+            lanes=sizes,
+            step_s=scheduler.costs.slowest_step_s(max(sizes, default=1)),
+            prefix_hits=self._prefix_hits + prefixes.hits,
+            prefix_tokens=prefixes.tokens,
+            reused_tokens=self._reused_tokens + prefixes.reused_tokens,
+        )
 
     @property
     def active(self) -> int:
@@ -121,6 +145,8 @@ class Runner:
             self._engine.drop(prefix)
         self._slots.clear()
         self._prefixes.clear()
+        self._prefix_hits += self._scheduler.prefixes.hits
+        self._reused_tokens += self._scheduler.prefixes.reused_tokens
         self._scheduler = self._new_scheduler(epoch)
         self.epoch = epoch
         self._is_linked = False
@@ -208,6 +234,7 @@ class Runner:
             result = replace(frame, kind=Kind.FAILED, content=text(reason.encode()))
         finally:
             self.busy_since = None
+            self._busy_s += time.monotonic() - started
         if result is None:
             return
         if frame.kind in _TIMED:
@@ -254,6 +281,7 @@ class Runner:
         if frame.kind in _ANSWERS and self._config.is_first:
             self._returned(frame)
             return
+        self._sent_bytes += len(frame.content.data)
         try:
             self._link.send(frame)
         except (MacfleetError, OSError) as error:

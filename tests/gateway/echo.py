@@ -42,6 +42,7 @@ class EchoWorker:
         self.pid = next(_PIDS)
         self.epoch = 0
         self.submits = []
+        self.work = None
         self.cancelled = set()
         self.go = asyncio.Event()  # tokens flow while it is set
         if not held:
@@ -106,7 +107,7 @@ class EchoWorker:
 
     async def _beat(self):
         while True:
-            await self.say(Heartbeat(rank=self.rank, pid=self.pid, epoch=self.epoch, active=0, busy_s=None, rss_bytes=1))
+            await self.say(Heartbeat(rank=self.rank, pid=self.pid, epoch=self.epoch, active=0, busy_s=None, rss_bytes=1, work=self.work))
             await asyncio.sleep(BEAT_S)
 
     async def _listen(self):

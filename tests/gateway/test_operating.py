@@ -5,9 +5,10 @@ import asyncio
 import httpx
 import pytest
 
+from macfleet.engines.protocol import Work
 from macfleet.gateway.http import Face
 from macfleet.gateway.service import Service
-from tests.gateway.conftest import gateway_config
+from tests.gateway.conftest import DEADLINE_S, gateway_config
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +36,23 @@ async def test_health_is_503_until_requests_are_answered(gateway):
 
     assert response.status_code == 503
     assert "studio-1" in response.json()["reason"]
+
+
+async def test_metrics_tell_how_busy_the_stages_are_and_what_they_share(gateway):
+    work = Work(busy_share=0.75, sent_bytes=4096, lanes=(4, 3), step_s=0.02, prefix_hits=2, prefix_tokens=900, reused_tokens=450)
+    async with gateway() as running, running.worker() as worker:
+        await running.reach("ready")
+        worker.work = work
+        async with running.http() as client, asyncio.timeout(DEADLINE_S):
+            while "macfleet_lanes 2.0" not in (text := (await client.get("/metrics")).text):
+                await asyncio.sleep(0.02)
+            (health,) = (await client.get("/health")).json()["workers"]
+
+    assert 'macfleet_stage_busy_ratio{mac="studio-1",rank="0"} 0.75' in text
+    assert 'macfleet_link_sent_bytes_total{mac="studio-1",rank="0"} 4096.0' in text
+    assert 'macfleet_lane_rows{lane="1"} 3.0' in text
+    assert "macfleet_prefix_cache_hits_total 2.0" in text
+    assert health["work"] == work.model_dump(mode="json")
 
 
 async def test_metrics_count_what_happened(gateway):
@@ -135,3 +153,18 @@ async def test_what_cannot_finish_in_time_is_told_so(gateway):
         answer = await asking
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "interrupted")
     assert "the gateway is being stopped" in answer.json()["error"]["message"]
+
+
+async def test_tokens_are_counted_as_the_service_counts_them_also_before_its_workers_are_there(gateway):
+    async with gateway() as running, running.http() as client:
+        async with asyncio.timeout(DEADLINE_S):
+            while (await client.post("/tokenize", json={"prompt": "a"})).status_code == 503:  # the tokenizer is being loaded
+                await asyncio.sleep(0.02)
+        text = (await client.post("/tokenize", json={"model": "tiny", "prompt": "Hä"})).json()
+        chat = (await client.post("/tokenize", json={"messages": [{"role": "user", "content": "Hi"}]})).json()
+        back = (await client.post("/detokenize", json={"tokens": text["tokens"]})).json()
+        refused = [(await client.post("/tokenize", json={})), (await client.post("/detokenize", json={"tokens": [999]}))]
+
+    assert (text["count"], chat["count"], text["max_model_len"]) == (3, 2, 200)
+    assert back == {"prompt": "Hä"}
+    assert [response.json()["error"]["code"] for response in refused] == ["missing_required_parameter", "invalid_value"]
