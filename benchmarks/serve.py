@@ -1,12 +1,11 @@
-"""What serving costs: macfleet's gateway and stages against `mlx_lm.server`, the same model, prompts and cores, in one run.
+"""What serving costs and gains: macfleet's stages against one stage, mlx_lm.server and mlx-lm's own loop, side by side in one run.
 
-    python benchmarks/serve.py [--model smollm2-135m] [--streams 8] [--tokens 24] [--seconds 420] [--json]
+    python benchmarks/serve.py [--rows throughput,links] [--rounds 2] [--json]
 
-On Linux one stage is pinned to one core and two stages to two, a core each, with the gateway beside them on the same cores;
-`mlx_lm.server` and the two stages share those two cores in turn. Elsewhere nothing can be pinned, which the output says.
-The measuring client runs here too and takes its part of the cores from both alike, so that the ratios carry over to other
-machines and the tokens per second do not. A CPU is bound by computing where a GPU is bound by memory: what a batch gains on a
-Mac, and so what `mlx_lm.server` gains there by batching, this does not show.
+On Linux one stage is pinned to one core and two stages to two, a core each, with the gateway beside them on the same cores; a
+peer gets the same cores. Elsewhere nothing can be pinned, which the output says. The measuring client runs here too and takes
+its part of the cores from all alike, so that the ratios carry over to other machines and the tokens per second do not. A CPU is
+bound by computing where a GPU is bound by memory: what a batch gains on a Mac this does not show.
 """
 
 from __future__ import annotations
@@ -16,279 +15,299 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
-import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import itertools
 
 import httpx
-import zmq
+from servers import CAN_PIN, Endpoint, ask, macfleet, mlx_launch_pipeline, mlx_lm_server
 
 from macfleet.lab.models import ensure
 
+T = TypeVar("T")
 TOPICS = ("the sea", "a mountain", "an old clock", "bread", "winter", "a library", "the moon", "a small garden")
-CAN_PIN = hasattr(os, "sched_setaffinity")
+STREAMS = 8
+LONG_TOKENS = 2000
 
 
 @dataclass(frozen=True)
-class Figures:
-    """One server. Tokens per second of the whole run, prefill included; first token in seconds, median over the streams."""
+class Row:
+    """One line of the table. `ratio` is to be at least `target`, or at most where `is_most`."""
 
-    server: str
-    cores: int
-    single_tokens_per_s: float
-    aggregate_tokens_per_s: float
-    streams: int
-    first_token_s: float
+    what: str
+    ratio: float
+    target: float
+    is_most: bool
+    figures: str
+    spread: str = ""
+
+    @property
+    def is_reached(self) -> bool:
+        return self.ratio <= self.target if self.is_most else self.ratio >= self.target
+
+
+@dataclass
+class Bench:
+    """One run: the models, the cores and how often each comparison is made."""
+
+    smollm2: Path
+    deepseek: Path
+    cores: list[int]
+    rounds: int
     tokens: int
 
+    def stages(
+        self, count: int, *, model: Path | None = None, streams: int = STREAMS, delay_ms: float = 0.0
+    ) -> Callable[[Path], AbstractContextManager[Endpoint]]:
+        return lambda place: macfleet(model or self.smollm2, place, stages=count, cores=self.cores, streams=streams, delay_ms=delay_ms)
 
-@dataclass(frozen=True)
-class Answer:
-    tokens: int
-    seconds: float
-    first_token_s: float
+    def on(
+        self, server: Callable[[Path], AbstractContextManager[Endpoint]], work: Callable[[httpx.AsyncClient, Endpoint], Awaitable[T]]
+    ) -> T:
+        """The work's result on a server that was started for it and is warm."""
 
+        async def run(endpoint: Endpoint) -> T:
+            async with asyncio.timeout(600), httpx.AsyncClient(base_url=endpoint.url, timeout=None) as client:
+                await _answering(client, endpoint.model)
+                return await work(client, endpoint)
 
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a server listens, and the name it knows the model by."""
+        with tempfile.TemporaryDirectory(prefix="macfleet-bench-") as place:
+            try:
+                with server(Path(place)) as endpoint:
+                    return asyncio.run(run(endpoint))
+            except (SystemExit, httpx.HTTPError, TimeoutError) as error:
+                for log in sorted(Path(place).glob("*.log")):
+                    print(f"--- {log.name}\n{log.read_text()[-2000:]}", file=sys.stderr)
+                raise SystemExit(f"error: {error or 'not done within 10 min'}") from error
 
-    url: str
-    model: str
-
-
-@contextlib.contextmanager
-def process(
-    argv: Sequence[str], cores: set[int], log: Path, environment: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process on these cores, ended at the end: gently, then not."""
-    pin = (lambda: os.sched_setaffinity(0, cores)) if CAN_PIN else None
-    with log.open("ab") as out:
-        running = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **(environment or {})}, preexec_fn=pin
-        )
-    try:
-        yield running
-    finally:
-        running.send_signal(signal.SIGTERM)
-        try:
-            running.wait(10)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
+    def compared(self, ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float, float, str]:
+        """(median ratio, median of ours, of theirs, the spread of the ratios), measured in turns."""
+        pairs = [(ours(), theirs()) for _ in range(self.rounds)]
+        ratios = sorted(mine / other for mine, other in pairs)
+        mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+        return statistics.median(ratios), mine, other, f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
 
 
-@contextlib.contextmanager
-def macfleet(model_dir: Path, stages: int, cores: Sequence[int], streams: int, place: Path) -> Iterator[Endpoint]:
-    """A gateway and its workers from configs written here: no SSH, no launchd."""
-    layers = json.loads((model_dir / "config.json").read_text())["num_hidden_layers"]
-    cuts = balanced_cuts(layers, stages)
-    port, control = free_port(), f"tcp://127.0.0.1:{free_port()}"
-    gateway_keys, keys = zmq.curve_keypair(), [zmq.curve_keypair() for _ in range(stages)]
-    seats = [
-        {"rank": rank, "mac": f"core-{cores[rank]}", "public_key": keys[rank][0].decode(), "first_layer": first, "last_layer": last}
-        for rank, (first, last) in enumerate(cuts)
-    ]
-    gateway = {
-        "service": "bench",
-        "model": model_dir.name,
-        "model_dir": str(model_dir),
-        "port": port,
-        "control_bind": control,
-        "public_key": gateway_keys[0].decode(),
-        "secret_key": gateway_keys[1].decode(),
-        "workers": seats,
-        "context_tokens": 4096,
-        "concurrency": streams,
-        "state_dir": str(place / "state"),
-    }
-    with ExitStack() as running:
-        argv = [sys.executable, "-m", "macfleet.gateway", written(place / "gateway.json", gateway)]
-        running.enter_context(process(argv, set(cores[:stages]), place / "gateway.log"))
-        for seat, (public, secret) in zip(seats, keys, strict=True):
-            worker = {
-                **seat,
-                "service": "bench",
-                "world": stages,
-                "model_dir": str(model_dir),
-                "control": control,
-                "public_key": public.decode(),
-                "secret_key": secret.decode(),
-                "gateway_public_key": gateway_keys[0].decode(),
-                "previous_public_key": keys[seat["rank"] - 1][0].decode(),
-                "context_tokens": 4096,
-                "concurrency": streams,
-                "heartbeat_file": str(place / f"heartbeat-{seat['rank']}.json"),
-            }
-            file = written(place / f"worker-{seat['rank']}.json", worker)
-            argv = [sys.executable, "-m", "macfleet.worker", file]
-            running.enter_context(process(argv, {cores[seat["rank"]]}, place / f"worker-{seat['rank']}.log"))
-        yield Endpoint(f"http://127.0.0.1:{port}", model_dir.name)
-
-
-@contextlib.contextmanager
-def mlx_lm_server(model_dir: Path, cores: Sequence[int], streams: int, place: Path) -> Iterator[Endpoint]:
-    """The peer, as its users start it, on all the cores and with as many threads as it likes."""
-    port = free_port()
-    options = ["--model", str(model_dir), "--port", str(port), "--decode-concurrency", str(streams), "--log-level", "WARNING"]
-    environment = {name: "" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS") if name in os.environ}
-    with process([sys.executable, "-m", "mlx_lm", "server", *options], set(cores), place / "mlx_lm.log", environment):
-        yield Endpoint(f"http://127.0.0.1:{port}", str(model_dir))
-
-
-def balanced_cuts(layers: int, stages: int) -> list[tuple[int, int]]:
-    """Layers per stage. The head of a small model costs as much as several of its layers, so the last stage gets fewer."""
-    head = round(layers * 0.27) if stages > 1 else 0  # SmolLM2: 28 of 106 million multiplications per token are its head
-    share = (layers + head) / stages
-    ends = [min(round(share * (rank + 1)), layers) for rank in range(stages - 1)] + [layers]
-    return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def written(file: Path, config: dict[str, object]) -> str:
-    file.write_text(json.dumps(config))
-    file.chmod(0o600)
-    return str(file)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
-async def measure(name: str, cores: int, endpoint: Endpoint, streams: int, tokens: int, deadline: float) -> Figures:
-    """Alone first, then all streams at once; every stream has a prompt of its own, none is asked twice."""
-    async with asyncio.timeout(deadline - time.monotonic()), httpx.AsyncClient(base_url=endpoint.url, timeout=None) as client:
-        await answering(client, endpoint.model)
-        single = await ask(client, endpoint.model, f"Write a long story about {TOPICS[0]}.", tokens)
-        started = time.monotonic()
-        prompts = [f"Tell me everything about {TOPICS[number % len(TOPICS)]}, part {number}." for number in range(streams)]
-        answers = await asyncio.gather(*(ask(client, endpoint.model, prompt, tokens) for prompt in prompts))
-        wall_s = time.monotonic() - started
-    total = sum(answer.tokens for answer in answers)
-    return Figures(
-        server=name,
-        cores=cores,
-        single_tokens_per_s=round(single.tokens / single.seconds, 2),
-        aggregate_tokens_per_s=round(total / wall_s, 2),
-        streams=streams,
-        first_token_s=round(sorted(answer.first_token_s for answer in answers)[len(answers) // 2], 3),
-        tokens=total,
-    )
-
-
-async def answering(client: httpx.AsyncClient, model: str) -> None:
+async def _answering(client: httpx.AsyncClient, model: str) -> None:
     """Until the server has answered once, which also warms it."""
     while True:
         with contextlib.suppress(httpx.TransportError, httpx.HTTPStatusError):
-            await ask(client, model, "Hello", 2)
+            await ask(client, model, "Hello", 4)
             return
         await asyncio.sleep(0.2)
 
 
-async def ask(client: httpx.AsyncClient, model: str, prompt: str, tokens: int) -> Answer:
-    """One greedy streamed answer. Chunks are counted by the server's own usage."""
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": tokens,
-        "temperature": 0,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    started, first, used = time.monotonic(), None, None
-    async with client.stream("POST", "/v1/chat/completions", json=body) as response:
-        response.raise_for_status()
-        async for line in response.aiter_lines():
-            if not line.startswith("data: ") or line == "data: [DONE]":
-                continue
-            chunk = json.loads(line.removeprefix("data: "))
-            if "error" in chunk:
-                raise SystemExit(f"{client.base_url} failed: {chunk['error']}")
-            used = chunk.get("usage") or used
-            if first is None and any(choice["delta"].get("content") for choice in chunk.get("choices", ())):
-                first = time.monotonic()
-    if used is None or first is None:
-        raise SystemExit(f"{client.base_url} did not say how many tokens it made")
-    return Answer(used["completion_tokens"], time.monotonic() - started, first - started)
+def throughput(tokens: int, streams: int = STREAMS) -> Callable[[httpx.AsyncClient, Endpoint], Awaitable[float]]:
+    """Tokens per second of so many streams at once, their prompts included; every stream has a prompt of its own."""
+
+    async def work(client: httpx.AsyncClient, endpoint: Endpoint) -> float:
+        prompts = [f"Tell me everything about {TOPICS[number % len(TOPICS)]}, part {number}." for number in range(streams)]
+        started = time.monotonic()
+        answers = await asyncio.gather(*(ask(client, endpoint.model, prompt, tokens) for prompt in prompts))
+        return sum(answer.tokens for answer in answers) / (time.monotonic() - started)
+
+    return work
 
 
-def run(options: argparse.Namespace) -> list[Figures]:
-    deadline = time.monotonic() + options.seconds
-    model_dir = ensure(options.model, say=lambda text: print(text, file=sys.stderr))
-    cores = sorted(os.sched_getaffinity(0))[:2] if CAN_PIN else [0, 1]
-    if len(cores) < 2:
-        raise SystemExit("this comparison needs two cores")
+def two_stages_against_one(bench: Bench) -> Row:
+    work = throughput(bench.tokens)
+    ratio, two, one, spread = bench.compared(lambda: bench.on(bench.stages(2), work), lambda: bench.on(bench.stages(1), work))
+    return Row("8 streams, 2 stages on 2 cores / 1 stage on 1 core", ratio, 1.8, False, f"{two:.1f} / {one:.1f} tok/s", spread)
 
-    def one_stage(place: Path) -> AbstractContextManager[Endpoint]:
-        return macfleet(model_dir, 1, cores, options.streams, place)
 
-    def two_stages(place: Path) -> AbstractContextManager[Endpoint]:
-        return macfleet(model_dir, 2, cores, options.streams, place)
+def against_mlx_lm_server(bench: Bench) -> Row:
+    work = throughput(bench.tokens)
 
     def peer(place: Path) -> AbstractContextManager[Endpoint]:
-        return mlx_lm_server(model_dir, cores, options.streams, place)
+        return mlx_lm_server(bench.smollm2, place, cores=bench.cores, streams=STREAMS)
 
-    servers: dict[str, tuple[int, Callable[[Path], AbstractContextManager[Endpoint]]]] = {
-        "macfleet, 1 stage": (1, one_stage),
-        "macfleet, 2 stages": (2, two_stages),
-        "mlx_lm.server": (2, peer),
-    }
-    figures = []
-    for name, (count, start) in servers.items():
-        with tempfile.TemporaryDirectory(prefix="macfleet-bench-") as place:
-            print(f"measuring {name}", file=sys.stderr)
-            try:
-                with start(Path(place)) as endpoint:
-                    figures.append(asyncio.run(measure(name, count, endpoint, options.streams, options.tokens, deadline)))
-            except (SystemExit, httpx.HTTPError, TimeoutError) as error:
-                for log in sorted(Path(place).glob("*.log")):
-                    print(f"--- {log.name}\n{log.read_text()[-2000:]}", file=sys.stderr)
-                late = f"not done within {options.seconds:g} s" if isinstance(error, TimeoutError) else str(error)
-                raise SystemExit(f"error: {name}: {late}") from error
-    return figures
+    ratio, ours, theirs, spread = bench.compared(lambda: bench.on(bench.stages(2), work), lambda: bench.on(peer, work))
+    return Row("8 streams, 2 stages / mlx_lm.server on both cores", ratio, 2.0, False, f"{ours:.1f} / {theirs:.1f} tok/s", spread)
 
 
-def ratios(figures: Sequence[Figures]) -> dict[str, float]:
-    one, two, peer = figures
-    return {
-        "aggregate, 2 stages / 1 stage": round(two.aggregate_tokens_per_s / one.aggregate_tokens_per_s, 2),
-        "aggregate, 2 stages / mlx_lm.server": round(two.aggregate_tokens_per_s / peer.aggregate_tokens_per_s, 2),
-        "single stream, 2 stages / mlx_lm.server": round(two.single_tokens_per_s / peer.single_tokens_per_s, 2),
-        "single stream, 2 stages / 1 stage": round(two.single_tokens_per_s / one.single_tokens_per_s, 2),
-    }
+def against_mlx_launch(bench: Bench) -> Row:
+    work = throughput(bench.tokens)
+
+    def peer(place: Path) -> AbstractContextManager[Endpoint]:
+        return mlx_launch_pipeline(bench.deepseek, place, cores=bench.cores, streams=STREAMS)
+
+    ours = bench.stages(2, model=bench.deepseek)
+    ratio, mine, theirs, spread = bench.compared(lambda: bench.on(ours, work), lambda: bench.on(peer, work))
+    return Row(
+        "8 streams of deepseek_v3 tiny, 2 stages / mlx.launch --pipeline", ratio, 2.5, False, f"{mine:.0f} / {theirs:.0f} tok/s", spread
+    )
+
+
+def against_own_loop(bench: Bench) -> Row:
+    """One stream: the whole path with gateway and HTTP against mlx-lm's generate loop in one process on the same core."""
+
+    async def work(client: httpx.AsyncClient, endpoint: Endpoint) -> float:
+        answer = await ask(client, endpoint.model, "Write a long story about the sea.", 4 * bench.tokens)
+        return (len(answer.arrivals) - 1) / (answer.arrivals[-1] - answer.arrivals[0])
+
+    def loop() -> float:
+        argv = [sys.executable, str(Path(__file__).with_name("own_loop.py")), str(bench.smollm2), str(4 * bench.tokens)]
+        pin = (lambda: os.sched_setaffinity(0, {bench.cores[0]})) if CAN_PIN else None
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, preexec_fn=pin)
+        return float(done.stdout)
+
+    ratio, ours, theirs, spread = bench.compared(lambda: bench.on(bench.stages(1), work), loop)
+    return Row("1 stream, 1 stage / mlx-lm's own generate loop", ratio, 0.97, False, f"{ours:.2f} / {theirs:.2f} tok/s", spread)
+
+
+def long_prompt(topic: str) -> str:
+    """About LONG_TOKENS tokens of SmolLM2's; each topic has its own, so that nothing is known from before."""
+    words = " ".join(f"On day {day} we wrote about {topic} and counted {day * 7 % 97} lines." for day in range(1, 130))
+    return f"{words} What was the last day?"
+
+
+def first_token_of_a_long_prompt(bench: Bench) -> Row:
+    async def work(client: httpx.AsyncClient, endpoint: Endpoint) -> float:
+        return (await ask(client, endpoint.model, long_prompt("ships"), 2)).first_token_s
+
+    ratio, two, one, spread = bench.compared(lambda: bench.on(bench.stages(2), work), lambda: bench.on(bench.stages(1), work))
+    return Row("first token of a 2,000-token prompt, 2 stages / 1", ratio, 0.6, True, f"{two:.2f} / {one:.2f} s", spread)
+
+
+def longest_gap(bench: Bench) -> Row:
+    """A stream that runs while somebody's long prompt is read."""
+
+    async def gaps(client: httpx.AsyncClient, endpoint: Endpoint) -> tuple[float, float]:
+        usual = statistics.median((await ask(client, endpoint.model, "Write a long story about winter.", 3 * bench.tokens)).gaps())
+        seen: list[float] = []
+
+        async def stream() -> None:
+            answer = await ask(client, endpoint.model, "Write a long story about bread.", 600)
+            seen.extend(answer.arrivals)
+
+        began = time.monotonic()
+        running = asyncio.ensure_future(stream())
+        await asyncio.sleep(20 * usual)
+        asked = time.monotonic() - began
+        read = await ask(client, endpoint.model, long_prompt("trains"), 1)
+        ended = asked + read.first_token_s
+        await running
+        inside = [after - before for before, after in itertools.pairwise(seen) if before <= ended and after >= asked]
+        return usual, max(inside)
+
+    pairs = [bench.on(bench.stages(2), gaps) for _ in range(bench.rounds)]
+    ratios = sorted(longest / usual for usual, longest in pairs)
+    usual, longest = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Row(
+        "longest gap of a stream beside a 2,000-token prompt / usual",
+        statistics.median(ratios),
+        3.0,
+        True,
+        f"{1000 * longest:.0f} / {1000 * usual:.0f} ms",
+        f"{ratios[0]:.2f} to {ratios[-1]:.2f}",
+    )
+
+
+def slow_links(bench: Bench) -> Row:
+    work = throughput(2 * bench.tokens)
+    ratio, slow, quick, spread = bench.compared(
+        lambda: bench.on(bench.stages(2, delay_ms=20), work), lambda: bench.on(bench.stages(2), work)
+    )
+    return Row("8 streams, 20 ms on every link / none", ratio, 0.9, False, f"{slow:.1f} / {quick:.1f} tok/s", spread)
+
+
+def second_turn(bench: Bench) -> Row:
+    async def work(client: httpx.AsyncClient, endpoint: Endpoint) -> float:
+        first = [{"role": "user", "content": long_prompt("bees")}]
+        answer = await ask(client, endpoint.model, first, 12)
+        second = [*first, {"role": "assistant", "content": answer.text}, {"role": "user", "content": "And the first?"}]
+        return (await ask(client, endpoint.model, second, 2)).first_token_s / answer.first_token_s
+
+    ratios = sorted(bench.on(bench.stages(2), work) for _ in range(bench.rounds))
+    spread = f"{ratios[0]:.3f} to {ratios[-1]:.3f}"
+    return Row("first token of a 2,000-token chat's second turn / first", statistics.median(ratios), 0.1, True, "", spread)
+
+
+def gateway_cost(bench: Bench) -> Row:
+    """CPU seconds of the gateway for each token, of the time that a stage has for a step of that many tokens."""
+
+    async def work(client: httpx.AsyncClient, endpoint: Endpoint) -> float:
+        before, started = endpoint.gateway_cpu_s(), time.monotonic()
+        tokens_per_s = await throughput(2 * bench.tokens)(client, endpoint)
+        spent, wall = endpoint.gateway_cpu_s() - before, time.monotonic() - started
+        tokens = tokens_per_s * wall
+        return (spent / tokens) / (2 * wall / tokens)  # two stages compute for each token
+
+    shares = sorted(bench.on(bench.stages(2), work) for _ in range(bench.rounds))
+    return Row(
+        "gateway's CPU per token / the stages' time per token",
+        statistics.median(shares),
+        0.03,
+        True,
+        "",
+        f"{shares[0]:.4f} to {shares[-1]:.4f}",
+    )
+
+
+ROWS: dict[str, Callable[[Bench], Row]] = {
+    "stages": two_stages_against_one,
+    "server": against_mlx_lm_server,
+    "pipeline": against_mlx_launch,
+    "loop": against_own_loop,
+    "prompt": first_token_of_a_long_prompt,
+    "gap": longest_gap,
+    "links": slow_links,
+    "turn": second_turn,
+    "gateway": gateway_cost,
+}
+
+
+def measured(bench: Bench, names: list[str]) -> Iterator[Row]:
+    for name in names:
+        print(f"measuring {name}", file=sys.stderr)
+        yield ROWS[name](bench)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2-135m", help="a lab model")
-    parser.add_argument("--streams", type=int, default=8, help="requests at once")
+    parser.add_argument("--rows", default=",".join(ROWS), help="which comparisons, by name: %(default)s")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each is made")
     parser.add_argument("--tokens", type=int, default=24, help="tokens of each answer, at most")
-    parser.add_argument("--seconds", type=float, default=420, help="give up after this long")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    figures = run(options)
+    names = options.rows.split(",")
+    if unknown := [name for name in names if name not in ROWS]:
+        parser.error(f"no row is called {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    cores = sorted(os.sched_getaffinity(0))[:2] if CAN_PIN else [0, 1]
+    if len(cores) < 2:
+        raise SystemExit("this comparison needs two cores")
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    bench = Bench(ensure("smollm2-135m", say=say), ensure("deepseek-v3-tiny", say=say), cores, options.rounds, options.tokens)
+    rows = []
+    for row in measured(bench, names):
+        rows.append(row)
+        if not options.json:
+            wanted = f"{'≤' if row.is_most else '≥'} {row.target:g}"
+            print(
+                f"{row.what:<66}{row.ratio:>8.3f}  {wanted:<8}{'' if row.is_reached else 'NOT REACHED  '}{row.figures}  ({row.spread})",
+                flush=True,
+            )
     if options.json:
         print(
-            json.dumps({"schema": 1, "pinned": CAN_PIN, "servers": [asdict(one) for one in figures], "ratios": ratios(figures)}, indent=2)
+            json.dumps({"schema": 2, "pinned": CAN_PIN, "rows": [asdict(row) | {"is_reached": row.is_reached} for row in rows]}, indent=2)
         )
-        return
-    print(f"{'server':<22}{'cores':>6}{'1 stream':>12}{f'{options.streams} streams':>14}{'first token':>14}")
-    for one in figures:
-        single, aggregate = f"{one.single_tokens_per_s:.1f} tok/s", f"{one.aggregate_tokens_per_s:.1f} tok/s"
-        print(f"{one.server:<22}{one.cores:>6}{single:>12}{aggregate:>14}{f'{one.first_token_s:.2f} s':>14}")
-    for name, ratio in ratios(figures).items():
-        print(f"{name:<42}{ratio:>6.2f}×")
-    if not CAN_PIN:
-        print("this machine cannot pin processes to cores: the stages and the peer had all of them")
+    elif not CAN_PIN:
+        print("this machine cannot pin processes to cores: the stages and the peers had all of them")
 
 
 if __name__ == "__main__":
