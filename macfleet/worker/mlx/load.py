@@ -19,7 +19,7 @@ from macfleet.weights.safetensors import PREFIX_BYTES, header_length, parse_head
 from macfleet.weights.stage import stage_name
 from macfleet.worker.mlx.split import Stage, find_inner
 
-_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 Tensors = dict[str, mx.array]
 
 
@@ -123,7 +123,7 @@ def _wanted(model: nn.Module, first: int, last: int) -> dict[str, tuple[int, ...
     inner = find_inner(model)
     is_last = last == len(inner.layers)
     shapes = {name: tuple(value.shape) for name, value in tree_flatten(model.parameters())}
-    embedding = {id(value) for _, value in tree_flatten(inner.embed_tokens.parameters())}
+    embedding = {id(value) for _, value in tree_flatten(inner.get_embedding().parameters())}
     embedding_names = {name for name, value in tree_flatten(model.parameters()) if id(value) in embedding}
     is_tied = all(name.rpartition(".")[2] != "lm_head" for name, _ in model.named_modules())
 

@@ -38,7 +38,7 @@ class Stage:
         self._received, self._output = Passing(), Passing()
         if not self.is_first:
             layers[first] = Entry(layers[first], self._received)
-            inner.embed_tokens = Received(inner.embed_tokens)
+            inner.set_embedding(Received(inner.get_embedding()))
         if not self.is_last:
             layers[last - 1] = Exit(layers[last - 1], self._output)
         for index in [*range(first), *range(last, len(layers))]:
@@ -79,13 +79,32 @@ class Stage:
         return spread
 
 
-def find_inner(model: nn.Module) -> Any:
-    """The module whose `layers` list the model runs through: model.model, model.language_model.model, …"""
-    count = len(model.layers)
+@dataclass(frozen=True)
+class Inner:
+    """The module that runs through the layers: model.model, model.language_model.model, model.backbone, … Families name its parts
+    differently: `layers` is the list itself, `embedding` the name of what makes tokens into hidden states."""
+
+    module: Any
+    layers: list[Any]
+    embedding: str
+
+    def get_embedding(self) -> Any:
+        return self.module[self.embedding]
+
+    def set_embedding(self, embedding: nn.Module) -> None:
+        setattr(self.module, self.embedding, embedding)
+
+
+def find_inner(model: nn.Module) -> Inner:
+    """Raises MacfleetError for a model that keeps its layers otherwise than every family we know."""
+    first = model.layers[0]
     for _, module in model.named_modules():
-        layers = module.get("layers")
-        if isinstance(layers, list) and len(layers) == count and "embed_tokens" in module:
-            return module
+        for layers in module.values():
+            if isinstance(layers, list) and layers and layers[0] is first and len(layers) == len(model.layers):
+                embeddings = [name for name, part in module.items() if isinstance(part, nn.Embedding | nn.QuantizedEmbedding)]
+                # Where positions are embedded too (GPT-2), no hidden state may pass in their place.
+                if len(embeddings) == 1:
+                    return Inner(module, layers, embeddings[0])
     raise MacfleetError(f"{type(model).__module__} keeps its layers where this version of macfleet does not find them")
 
 
