@@ -20,6 +20,7 @@ from macfleet.weights.stage import stage_name
 from macfleet.worker.mlx.split import Stage, find_inner
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+_HEADS = ("lm_head", "output", "embed_out")  # as families call it; models/layout.py knows the same names
 Tensors = dict[str, mx.array]
 
 
@@ -32,17 +33,20 @@ class Loaded:
     weight_bytes: int
 
 
-def load_stage(model_dir: Path, first: int, last: int, *, layers_expected_last: bool) -> Loaded:
+def load_stage(model_dir: Path, first: int, last: int, *, layers_expected_last: bool, is_proved: bool = False) -> Loaded:
     """Layers `first` up to, not including, `last`; with layer 0 the embedding, with the last layer norm and head.
 
     `layers_expected_last`: this stage is meant to end the model. Raises WeightsBroken for a truncated file, a missing tensor
-    or one of a wrong shape, RequestError for a family that is not proven or a layer that the model does not have.
+    or one of a wrong shape, RequestError for a layer that the model does not have, or for a family that is not on the allow-list
+    unless it `is_proved` otherwise.
     """
     stage_file = model_dir / stage_name(first, last)
     from_stage_file = _read(stage_file) if stage_file.exists() else None
     own: Tensors = {}
 
     def classes(config: Mapping[str, Any]) -> tuple[type[nn.Module], type]:
+        if not is_proved:
+            refuse_unproven(str(config.get("model_type")))
         return _own_layers_only(config, from_stage_file, first, last, own)
 
     model = _build(model_dir, classes, needs_files=from_stage_file is None)
@@ -73,7 +77,6 @@ def _own_layers_only(
     """mlx-lm's classes for `config`, changed at the two places where tensors come in."""
     from mlx_lm.utils import _get_classes
 
-    refuse_unproven(str(config.get("model_type")))
     base, arguments = _get_classes(dict(config))
 
     class OwnLayers(base):  # type: ignore[misc,valid-type]  # a class that mlx_lm chose
@@ -125,7 +128,7 @@ def _wanted(model: nn.Module, first: int, last: int) -> dict[str, tuple[int, ...
     shapes = {name: tuple(value.shape) for name, value in tree_flatten(model.parameters())}
     embedding = {id(value) for _, value in tree_flatten(inner.get_embedding().parameters())}
     embedding_names = {name for name, value in tree_flatten(model.parameters()) if id(value) in embedding}
-    is_tied = all(name.rpartition(".")[2] != "lm_head" for name, _ in model.named_modules())
+    is_tied = all(name.rpartition(".")[2] not in _HEADS for name, _ in model.named_modules())
 
     def is_wanted(name: str) -> bool:
         if layer := _LAYER.search(name):
