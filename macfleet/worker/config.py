@@ -63,6 +63,8 @@ class WorkerConfig(_Strict):
     secret_key: Z85Key = Field(repr=False)
     gateway_public_key: Z85Key
     previous_public_key: Z85Key | None = Field(None, description="The previous rank's; it may connect before `assemble` names it")
+    is_proved: bool = Field(False, description="Its family is not on the allow-list; deploy proved it on the spot")
+    batched: bool | None = Field(None, description="Whether requests may share batches; None: as is known of the family")
     context_tokens: int = Field(8192, ge=1)
     concurrency: int = Field(4, ge=1)
     prefill_chunk_tokens: int = Field(512, ge=1)

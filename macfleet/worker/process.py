@@ -156,7 +156,14 @@ def staged_sha256(config: WorkerConfig) -> str | None:
 def make_engine(config: WorkerConfig) -> Engine:
     from macfleet.worker.mlx.engine import MlxEngine
 
-    return MlxEngine(config.model_dir, config.first_layer, config.last_layer, is_last=config.is_last)
+    return MlxEngine(
+        config.model_dir,
+        config.first_layer,
+        config.last_layer,
+        is_last=config.is_last,
+        is_proved=config.is_proved,
+        batched=config.batched,
+    )
 
 
 def make_link(config: WorkerConfig, inbox: Inbox) -> Link:

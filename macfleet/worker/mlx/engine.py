@@ -12,6 +12,7 @@ from macfleet.core.errors import MacfleetError
 from macfleet.core.units import GIB
 from macfleet.engines.protocol import Sampling
 from macfleet.models.families import UNBATCHED
+from macfleet.models.kv import KvQuantization
 from macfleet.worker.engine import NotPicked, Picked, Reuse, Tensor
 from macfleet.worker.mlx.arrays import to_array, to_tensor
 from macfleet.worker.mlx.grammar import Grammar
@@ -34,7 +35,18 @@ class _Slot:
 class MlxEngine:
     """Implements worker.engine.Engine. Built and called on one thread: MLX streams belong to a thread."""
 
-    def __init__(self, model_dir: Path, first_layer: int, last_layer: int, *, is_last: bool):
+    def __init__(
+        self,
+        model_dir: Path,
+        first_layer: int,
+        last_layer: int,
+        *,
+        is_last: bool,
+        is_proved: bool = False,
+        batched: bool | None = None,
+        kv: KvQuantization | None = None,
+    ):
+        """`is_proved`: otherwise than by its place on the allow-list. `batched` None: as is known of the family."""
         if mx.metal.is_available():
             from mlx_lm.utils import maybe_set_recommended_wired_limit
 
@@ -42,16 +54,16 @@ class MlxEngine:
         else:
             mx.set_default_device(mx.cpu)
         mx.set_cache_limit(_CACHE_LIMIT_BYTES)
-        loaded = load_stage(model_dir, first_layer, last_layer, layers_expected_last=is_last)
+        loaded = load_stage(model_dir, first_layer, last_layer, layers_expected_last=is_last, is_proved=is_proved, kv=kv)
         self._model_dir = model_dir
         self._stage = loaded.stage
         self.names = loaded.names
         self.weight_bytes = loaded.weight_bytes
         self._slots: dict[int, _Slot] = {}
         self._caches = Caches()
-        whole = self._stage.whole_cache()
-        self.can_batch = can_batch(whole) and self._stage.family not in UNBATCHED
-        self.reach = reach_of(whole)
+        fresh = self._stage.whole_cache()
+        self.can_batch = can_batch(fresh) and (self._stage.family not in UNBATCHED if batched is None else batched)
+        self.reach = reach_of(fresh)
 
     def open(self, slot: int, sampling: Sampling, reuse: Reuse | None = None) -> None:
         self._caches.open(slot, self._stage.own_cache(), reuse)

@@ -131,7 +131,7 @@ def can_batch(cache: Cache) -> bool:
 
 def reach_of(cache: Cache) -> Reach:
     """Attention over all tokens can be cut anywhere. A window that has moved on, or a state, cannot."""
-    return Reach.ANY if all(type(entry).__name__ == "KVCache" for entry in _flat(cache)) else Reach.WHOLE
+    return Reach.ANY if all(type(entry).__name__ in ("KVCache", "QuantizedKVCache") for entry in _flat(cache)) else Reach.WHOLE
 
 
 def _flat(cache: Cache) -> list[Any]:

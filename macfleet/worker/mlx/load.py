@@ -15,6 +15,7 @@ from mlx_lm.utils import load_model
 
 from macfleet.core.errors import RequestError, WeightsBroken
 from macfleet.models.families import refuse_unproven
+from macfleet.models.kv import KvQuantization
 from macfleet.weights.safetensors import PREFIX_BYTES, header_length, parse_header
 from macfleet.weights.stage import stage_name
 from macfleet.worker.mlx.split import Stage, find_inner
@@ -33,7 +34,9 @@ class Loaded:
     weight_bytes: int
 
 
-def load_stage(model_dir: Path, first: int, last: int, *, layers_expected_last: bool, is_proved: bool = False) -> Loaded:
+def load_stage(
+    model_dir: Path, first: int, last: int, *, layers_expected_last: bool, is_proved: bool = False, kv: KvQuantization | None = None
+) -> Loaded:
     """Layers `first` up to, not including, `last`; with layer 0 the embedding, with the last layer norm and head.
 
     `layers_expected_last`: this stage is meant to end the model. Raises WeightsBroken for a truncated file, a missing tensor
@@ -53,7 +56,7 @@ def load_stage(model_dir: Path, first: int, last: int, *, layers_expected_last: 
     layer_count = len(model.layers)
     if last > layer_count or (last == layer_count) != layers_expected_last:
         raise RequestError(f"{model_dir}: layers {first}..{last} are not what this rank of a model of {layer_count} layers must have")
-    stage = Stage(model, first, last)
+    stage = Stage(model, first, last, kv)
     _read_from_disk(own)
     return Loaded(stage, tuple(sorted(own)), sum(tensor.nbytes for tensor in own.values()))
 

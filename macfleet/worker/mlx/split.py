@@ -16,6 +16,8 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from macfleet.core.errors import MacfleetError
+from macfleet.models.kv import KvQuantization
+from macfleet.worker.mlx.kv import quantized
 
 
 class Stage:
@@ -24,8 +26,9 @@ class Stage:
     The model is changed in place and serves nothing else afterwards.
     """
 
-    def __init__(self, model: nn.Module, first: int, last: int):
+    def __init__(self, model: nn.Module, first: int, last: int, kv: KvQuantization | None = None):
         self._model = model
+        self._kv = kv
         inner = find_inner(model)
         layers = inner.layers
         if not 0 <= first < last <= len(layers):
@@ -60,7 +63,7 @@ class Stage:
         cache: list[Any] = make_prompt_cache(self._model)
         if len(cache) != self._layer_count:
             raise MacfleetError(f"this model has {len(cache)} caches for {self._layer_count} layers; such a model cannot be split")
-        return cache
+        return quantized(cache, self._kv) if self._kv else cache
 
     def own_cache(self) -> list[Any]:
         """A cache for one request, for the layers of this stage."""
