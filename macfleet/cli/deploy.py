@@ -45,6 +45,9 @@ PortOption = Annotated[
 DeadlineOption = Annotated[
     str | None, typer.Option("--deadline", help="How long the gang may take to be ready, like `10 min`", show_default=False)
 ]
+UnprovenOption = Annotated[
+    bool, typer.Option("--unproven", help="Also a family that no test proves: the head proves it first, with a small random model")
+]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="With --dry-run: ask no Mac, plan from the inventory alone")]
 
 
@@ -54,6 +57,7 @@ def deploy(
     name: NameOption = None,
     port: PortOption = None,
     deadline: DeadlineOption = None,
+    unproven: UnprovenOption = False,
     inventory: InventoryOption = None,
     mac: MacOption = None,
     group: GroupOption = None,
@@ -71,8 +75,8 @@ def deploy(
 
     Example: `macfleet deploy --model deepseek-v3 --macs studio-1,studio-2,studio-3,studio-4 --dry-run`
 
-    Exits 0 when the service answers (or would fit), 1 when the model does not fit or a check stands in the way, 3 when a Mac
-    could not be read or the service did not come up: then nothing of it is left running.
+    Exits 0 when the service answers (or would fit), 1 when the model does not fit, its family is not proved or a check stands in
+    the way, 3 when a Mac could not be read or the service did not come up: then nothing of it is left running.
     """
     from macfleet.core.errors import RequestError
     from macfleet.models.store import model_store
@@ -86,7 +90,7 @@ def deploy(
     session = Session(Options(inventory, json=json, verbose=verbose, quiet=quiet))
     fleet_inventory = session.inventory
     chosen = _chosen(fleet_inventory, macs, mac, group, tag)
-    found = find_model(model, fleet_inventory, model_store(os.environ))
+    found = find_model(model, fleet_inventory, model_store(os.environ), unproven=unproven)
     service = choose_service(fleet_inventory, model, name, chosen, port=port, most_context_tokens=found.card.context_tokens)
     if dry_run:
         plan = _plan(session, service, found.card, offline=offline)
@@ -195,6 +199,8 @@ def _exit_code(plan: GangPlan) -> int:
 
 
 def _answer_plan(output: Output, plan: GangPlan) -> None:
+    from macfleet.models.families import is_proven
+
     if output.json_wanted:
         output.json(plan.as_json())
         return
@@ -205,7 +211,9 @@ def _answer_plan(output: Output, plan: GangPlan) -> None:
     for mac in plan.assumed:
         output.warn(f"{mac} could not be read: planned with what the inventory says of it")
     if not plan.failures() and not plan.assumed and not plan.is_offline:
-        output.next_step(f"macfleet deploy --model {plan.service.model} --name {plan.service.name} --macs {','.join(plan.service.macs)}")
+        unproven = "" if is_proven(plan.card.family) else " --unproven"
+        macs = ",".join(plan.service.macs)
+        output.next_step(f"macfleet deploy --model {plan.service.model} --name {plan.service.name} --macs {macs}{unproven}")
 
 
 def _show_plan(say: Any, plan: GangPlan) -> None:

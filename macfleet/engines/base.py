@@ -40,6 +40,7 @@ class Gang:
     """A service, placed, linked and keyed: everything an engine must know. Seats are in rank order, the head first.
 
     `model_dir_name` is the directory below the Macs' models; `control_address` where the head can be reached by the others.
+    `is_proved`: its family is not on the allow-list, and was proved on the spot; then `batched` says what the proof says of batches.
     """
 
     service: Service
@@ -50,6 +51,8 @@ class Gang:
     control_address: str
     model_dir_name: str
     api_key: Secret | None = None
+    is_proved: bool = False
+    batched: bool | None = None
     wired_gate: bool = True
     drain_s: float = 120.0
 

@@ -86,8 +86,10 @@ def worker_config(gang: Gang, seat: Seat, stage: Stage) -> dict[str, Any]:
         "secret_key": seat.keys.secret.reveal(),
         "gateway_public_key": gang.gateway_keys.public,
         "previous_public_key": gang.seats[stage.rank - 1].keys.public,
-        "context_tokens": gang.service.context_tokens,
-        "concurrency": gang.service.concurrency,
+        "is_proved": gang.is_proved,
+        "batched": gang.batched,
+        "context_tokens": gang.placement.context_tokens,
+        "concurrency": gang.placement.concurrency,
         "heartbeat_file": join(directory, "heartbeat.json"),
         "wired_gate": _wired_gate(seat, stage) if gang.wired_gate else None,
     }
@@ -122,8 +124,8 @@ def gateway_config(gang: Gang) -> dict[str, Any]:
             }
             for seat, stage in zip(gang.seats, gang.placement.stages, strict=True)
         ],
-        "context_tokens": service.context_tokens,
-        "concurrency": service.concurrency,
+        "context_tokens": gang.placement.context_tokens,
+        "concurrency": gang.placement.concurrency,
         "api_key": gang.api_key.reveal() if gang.api_key else None,
         "state_dir": join(paths.service(service.name), "state"),
         "heartbeat_file": join(paths.service(service.name), "gateway-heartbeat.json"),

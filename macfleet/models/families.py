@@ -105,11 +105,17 @@ ALIASES: dict[str, str] = {
 }
 
 
+def is_proven(model_type: str) -> bool:
+    """Whether a test shows that models of this family (`model_type` of config.json) survive a split."""
+    return ALIASES.get(model_type, model_type) in PROVEN
+
+
 def refuse_unproven(model_type: str) -> None:
-    """Raises RequestError for a family (`model_type` of its config.json) that no test has shown to survive a split."""
-    if ALIASES.get(model_type, model_type) in PROVEN:
+    """Raises RequestError for a family that no test has shown to survive a split."""
+    if is_proven(model_type):
         return
     raise RequestError(
         f'models of the family "{model_type}" are not served: no test shows that their split equals the whole',
-        hint=f"proven families: {', '.join(sorted((*PROVEN, *ALIASES)))}",
+        truths=(f"proven families: {', '.join(sorted((*PROVEN, *ALIASES)))}",),
+        hint="`macfleet deploy --unproven` tries it first with a small random model of its config, and goes on if that is proved",
     )

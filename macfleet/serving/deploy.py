@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
 from macfleet.macos import files
+from macfleet.models.families import is_proven
 from macfleet.serving import jobs
 from macfleet.serving.canary import Passed, choose_canary, run_canary
 from macfleet.serving.gang import GangPlan
@@ -28,6 +29,7 @@ from macfleet.serving.gateway import open_gateway
 from macfleet.serving.launch import describe, make_gang, proved, with_hashes
 from macfleet.serving.model import HubModel, Model
 from macfleet.serving.ports import Wanted, refuse_taken
+from macfleet.serving.prove import prove_on
 from macfleet.serving.ready import refuse_other_weights, wait_ready
 from macfleet.serving.services import Deployed, render_deployed, service_file
 from macfleet.serving.staging import Staged, fetch_on, prune_on, stage_on
@@ -74,6 +76,7 @@ def deploy(
     deployed = describe(gang, plan, _later_than(old, fleet.clock.now()))
     try:
         _refuse_taken_ports(fleet, gang, old)
+        gang = _proved_family(fleet, gang, model, say)
         staged = _stage(fleet, gang, model, say)
         deployed = with_hashes(deployed, staged)
     except KeyboardInterrupt:
@@ -108,6 +111,18 @@ def _refuse_taken_ports(fleet: Fleet, gang: Gang, old: Deployed | None) -> None:
         wanted = {mac: [one for one in ports if one.port not in own] for mac, ports in wanted.items()}
     macs = [seat.mac for seat in gang.seats if wanted[seat.mac.name]]
     _all(fleet.each(lambda mac, connection: refuse_taken(mac, connection, wanted[mac.name]), macs=macs, doing="looking at its ports"))
+
+
+def _proved_family(fleet: Fleet, gang: Gang, model: Model, say: Say) -> Gang:
+    """The gang as it may serve a family that no test has proved: then the head proves it, before a byte of the weights is sent."""
+    if is_proven(model.card.family):
+        return gang
+    head = gang.head
+    say(f'no test proves the family "{model.card.family}": {head.mac.name} tries whether a small model of it survives being split')
+    with fleet.awaiting(head.mac.name, "proving the family"):
+        proof = prove_on(head.mac, fleet.connection(head.mac), model, head.python)
+    say(proof.sentence())
+    return replace(gang, is_proved=True, batched=proof.is_batched)
 
 
 def _stage(fleet: Fleet, gang: Gang, model: Model, say: Say) -> tuple[Staged, ...]:

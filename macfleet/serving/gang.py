@@ -23,6 +23,7 @@ from macfleet.macos import ibv, ifconfig, networksetup, sysctl, system_profiler
 from macfleet.macos.cabling import find_links
 from macfleet.macos.runtime import runtime
 from macfleet.models.card import ModelCard
+from macfleet.models.families import is_proven
 from macfleet.placement.links import Links, Wires, choose_links
 from macfleet.placement.memory import MacMemory
 from macfleet.placement.place import Placement, Stage, place
@@ -64,11 +65,15 @@ class GangPlan:
 
     def warnings(self) -> tuple[str, ...]:
         """What is allowed and should be known."""
-        open_to = self.service.listen
-        if is_loopback(open_to) or self.service.api_key is not None:
-            return self.placement.warnings()
-        said = f"{self.service.name} listens on {open_to or 'every address'} without an api_key: whoever reaches the port may use it"
-        return (*self.placement.warnings(), said)
+        said, open_to = list(self.placement.warnings()), self.service.listen
+        if not is_proven(self.card.family):
+            head = self.placement.stages[0].mac
+            said.append(f'no test proves that models of the family "{self.card.family}" survive a split: {head} tries it first')
+        if not is_loopback(open_to) and self.service.api_key is None:
+            said.append(
+                f"{self.service.name} listens on {open_to or 'every address'} without an api_key: whoever reaches the port may use it"
+            )
+        return tuple(said)
 
     def as_json(self) -> dict[str, Any]:
         placement = self.placement

@@ -63,13 +63,15 @@ class HubModel:
 Model = LocalModel | HubModel
 
 
-def find_model(name: str, inventory: Inventory, store: Path) -> Model:
+def find_model(name: str, inventory: Inventory, store: Path, *, unproven: bool = False) -> Model:
     """The weights of that name: what the inventory says, else a directory in `store`, else the catalog's repository.
 
-    Raises RequestError with the near name or for a family that cannot be split, WeightsBroken for a directory that is incomplete.
+    Raises RequestError with the near name or, if not `unproven`, for a family that no test has shown to survive a split;
+    WeightsBroken for a directory that is incomplete.
     """
     model = _find(name, inventory, store)
-    refuse_unproven(model.card.family)
+    if not unproven:
+        refuse_unproven(model.card.family)
     return model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import join
@@ -91,7 +91,7 @@ def stage_on(mac: Mac, connection: Connection, model: LocalModel, layers: tuple[
 def fetch_on(mac: Mac, connection: Connection, model: HubModel, layers: tuple[int, int], clock: Clock, say: Say) -> Staged:
     """Let the Mac fetch from the hub the files that hold its layers: first what is small, then what the index says."""
     directory = mac.paths.model(model.name)
-    fetch = (join(mac.paths.runtime, "bin", "hf"), "download", model.repo, "--local-dir", directory)
+    fetch = _fetching(mac, model, directory)
     say(f"{mac.name} fetches {model.repo} from the hub")
     small = [word for pattern in ("*.json", "*.txt", "*.jinja", "*.model", "*.tiktoken") for word in ("--include", pattern)]
     must(mac, connection, [command("mkdir", "-p", directory)])
@@ -99,6 +99,11 @@ def fetch_on(mac: Mac, connection: Connection, model: HubModel, layers: tuple[in
     needed = _hub_files(connection, join(directory, INDEX_FILE), layers, model.card.layers)
     _fetch(mac, connection, model, command(*fetch, *needed, timeout_s=_FETCH_S))
     return Staged(mac.name, model.card.weight_bytes(*layers), 0)
+
+
+def fetch_files(mac: Mac, connection: Connection, model: HubModel, directory: str, names: Sequence[str]) -> None:
+    """Let the Mac fetch only these files of the model, into `directory`."""
+    _fetch(mac, connection, model, command(*_fetching(mac, model, directory), *names, timeout_s=_FETCH_S))
 
 
 def prune_on(mac: Mac, connection: Connection, model: str, keep: tuple[int, int]) -> tuple[str, ...]:
@@ -189,6 +194,10 @@ def _send(mac: Mac, connection: Connection, directory: str, source: Source, cloc
 
     connection.put(told(), join(directory, source.name))
     return ManifestFile(source.name, source.size_bytes, digest.hexdigest(), source.fingerprint)
+
+
+def _fetching(mac: Mac, model: HubModel, directory: str) -> tuple[str, ...]:
+    return (join(mac.paths.runtime, "bin", "hf"), "download", model.repo, "--local-dir", directory)
 
 
 def _fetch(mac: Mac, connection: Connection, model: HubModel, fetching: Command) -> None:

@@ -97,6 +97,8 @@ class SmallMac:
         if answer is None:
             return Result(command, 127, stderr=f"sh: {program}: command not found")
         said = answer(words, stdin)
+        if isinstance(said, Result):  # a program that fails and has said something
+            return said
         status, text = said if isinstance(said, tuple) else (0, said)
         return Result(command, status, stdout="" if status else text, stderr=text if status else "")
 
@@ -137,6 +139,8 @@ class SmallMac:
 
     def _rm(self, words, stdin):
         self.files.pop(words[-1], None)
+        if "-rf" in words:
+            self.files = {path: data for path, data in self.files.items() if not path.startswith(f"{words[-1]}/")}
         return ""
 
     def _ls(self, words, stdin):

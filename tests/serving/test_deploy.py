@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from macfleet.core.errors import Interrupted, MacfleetError, PlacementRefused, RequestError, ServiceFailed
+from macfleet.core.command import command
+from macfleet.core.errors import CommandFailed, Interrupted, MacfleetError, PlacementRefused, RequestError, ServiceFailed
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.paths import MacPaths
 from macfleet.core.result import Result
@@ -24,6 +25,7 @@ from macfleet.serving.deploy import deploy
 from macfleet.serving.gang import GangPlan, lan_address, plan_gang, plan_offline
 from macfleet.serving.model import load_model
 from macfleet.serving.ports import Wanted, refuse_taken
+from macfleet.serving.prove import NotProved
 from macfleet.serving.services import parse_deployed, read_leftovers, read_services, render_deployed
 from tests.serving.small_mac import SmallFleet, StubGateway
 from tests.serving.test_services import deployed
@@ -140,6 +142,76 @@ def test_every_deployment_has_new_keys_and_each_worker_its_own(fleet, model):
     second = [json.loads(mac.files[f"{SERVICES}/worker.json"])["secret_key"] for mac in fleet.small.values()]
 
     assert len({*first, *second}) == 4
+
+
+def unproven(tmp_path):
+    directory = tmp_path / "strange"
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps(CONFIG | {"model_type": "strange"}))
+    (directory / "model.safetensors").write_bytes(safetensors(names()))
+    return load_model("strange", directory)
+
+
+def answers(head, **said):
+    """What the head's own Python answers, and what it was asked."""
+    asked = []
+
+    def python(words, stdin):
+        if "macfleet.worker.prove" not in words:
+            return ""  # every port is free
+        asked.append((words, head.files.get(f"{words[3]}/config.json")))
+        line = json.dumps({"event": "said", "family": "strange", "mlx_lm": "0.32.2"} | said)
+        return line if said.get("is_proved", True) else Result(command("python"), 1, stdout=f"{line}\n")
+
+    head._python = python
+    return asked
+
+
+def test_a_family_that_no_test_proves_is_proved_on_the_head_before_its_weights_are_sent(tmp_path, fleet):
+    model, head = unproven(tmp_path), fleet.small["studio-1"]
+    asked = answers(head, is_proved=True, layers=6, stages=[2, 3], why_alone="mlx-lm cannot merge its caches", took_s=3.0)
+    said = []
+
+    run(fleet, model, say=said.append)
+
+    ((words, config),) = asked
+    assert words == ["-I", "-m", "macfleet.worker.prove", "/opt/macfleet/models/.prove-strange"]
+    assert json.loads(config)["model_type"] == "strange"
+    assert not [path for path in head.files if ".prove-" in path]
+    assert any('the family "strange" is proved on studio-1 with mlx-lm 0.32.2 in 3 s' in line for line in said)
+    proved = next(number for number, line in enumerate(said) if "is proved" in line)
+    assert proved < next(number for number, line in enumerate(said) if line.startswith("staging"))
+    for mac in fleet.small.values():
+        config = json.loads(mac.files[f"{SERVICES}/worker.json"])
+        assert (config["is_proved"], config["batched"]) == (True, False)
+
+
+def test_a_family_that_does_not_survive_its_split_stops_the_deployment_with_the_reason(tmp_path, fleet):
+    model, head = unproven(tmp_path), fleet.small["studio-1"]
+    answers(head, is_proved=False, reason="layers 0-0 | 1-9, token 0: the split says 81, the whole 18")
+
+    with pytest.raises(NotProved, match='the proof of the family "strange" failed on studio-1: layers 0-0') as failed:
+        run(fleet, model)
+
+    assert failed.value.exit_code == 1
+    assert "no weight was sent, no job was started" in failed.value.truths
+    assert all(mac.files == {} and mac.jobs == {} for mac in fleet.small.values())
+
+
+def test_a_proof_that_does_not_come_to_its_end_is_none(tmp_path, fleet):
+    fleet.small["studio-1"]._python = lambda words, stdin: (1, "ModuleNotFoundError: no mlx") if "-m" in words else ""
+
+    with pytest.raises(CommandFailed, match=r"nobody knows whether strange may be split: .*: ModuleNotFoundError: no mlx"):
+        run(fleet, unproven(tmp_path))
+
+
+def test_a_proven_family_is_not_tried_again(fleet, model):
+    asked = answers(fleet.small["studio-1"])
+
+    run(fleet, model)
+
+    assert asked == []
+    assert json.loads(fleet.small["studio-1"].files[f"{SERVICES}/worker.json"])["batched"] is None
 
 
 def test_a_failed_canary_leaves_nothing_running_and_says_what_stays(fleet, model, stub):

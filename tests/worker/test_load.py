@@ -136,4 +136,5 @@ def test_a_family_that_nobody_proved_is_refused_with_the_list(llama):
     with pytest.raises(RequestError, match='"bailing_moe_linear" are not served') as error:
         load_stage(llama, 0, 5, layers_expected_last=True)
 
-    assert "deepseek_v3" in error.value.hint
+    assert "deepseek_v3" in error.value.truths[0]
+    assert "--unproven" in error.value.hint
