@@ -234,7 +234,8 @@ def _show_plan(say: Any, plan: GangPlan) -> None:
         )
     requests = f"{placement.concurrency} requests of {placement.context_tokens} tokens"
     exact = "" if plan.card.is_exact else "; sizes from the built-in card, good to a few per cent"
-    say(f"{requests}{exact}")
+    in_bits = f", their KV caches in {placement.kv.bits} bits" if placement.kv else ""
+    say(f"{requests}{in_bits}{exact}")
     for warning in plan.warnings():
         say(f"warning: {warning}")
 

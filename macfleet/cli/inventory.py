@@ -109,6 +109,7 @@ def as_json(inventory: Inventory, macs: Sequence[Mac]) -> dict[str, Any]:
                 "listen": service.listen,
                 "port": service.port,
                 "control_port": service.control_port,
+                "kv_bits": service.kv_bits,
                 "api_key": str(service.api_key) if service.api_key else None,
             }
             for service in inventory.services

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from posixpath import join
 from typing import Any
 
@@ -88,6 +89,7 @@ def worker_config(gang: Gang, seat: Seat, stage: Stage) -> dict[str, Any]:
         "previous_public_key": gang.seats[stage.rank - 1].keys.public,
         "is_proved": gang.is_proved,
         "batched": gang.batched,
+        "kv": asdict(gang.placement.kv) if gang.placement.kv else None,
         "context_tokens": gang.placement.context_tokens,
         "concurrency": gang.placement.concurrency,
         "heartbeat_file": join(directory, "heartbeat.json"),

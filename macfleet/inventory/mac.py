@@ -47,6 +47,7 @@ class Service:
     listen: str = "127.0.0.1"
     port: int = 8080
     control_port: int = 8081
+    kv_bits: int | None = None
     api_key: SecretSource | None = None
 
 

@@ -96,6 +96,7 @@ def _service(name: str, section: ServiceSection, file: InventoryFile, macs: dict
         listen=section.listen or gateway.listen,
         port=port,
         control_port=own_control_port or port + 1,
+        kv_bits=section.kv_bits,
         api_key=section.api_key,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -123,6 +123,9 @@ class ServiceSection(Strict):
     macs: tuple[str, ...] = Field(description="Macs, groups or patterns such as studio-*; the first is the head", min_length=1)
     context: int = Field(8192, ge=1, description="Tokens of prompt and answer together, per request")
     concurrency: int = Field(4, ge=1, description="Requests that are answered at the same time")
+    kv_bits: Literal[4, 8] | None = Field(
+        None, description="Bits of a value in the KV cache; without it, as wide as activations. Its requests are then answered one by one"
+    )
     port: Port | None = Field(None, description="Where its clients connect on the head Mac; without it, settings.gateway.port")
     control_port: Port | None = Field(None, description="Where its workers connect on the head Mac; without it, port + 1")
     listen: Listen | None = Field(None, description="Address the gateway binds; without it, settings.gateway.listen")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from macfleet.models.card import ModelCard
+from macfleet.models.families import can_quantize_kv
+from macfleet.models.kv import GROUP_SIZES
 from macfleet.models.layout import Layout, Part, layer_count, layout_of, text_config
 
 # What mlx-lm keeps of multi-head latent attention: the latent and the rope part, once for all heads. deepseek_v2 and the
@@ -51,6 +53,8 @@ def card_from_config(
         kv_bytes_per_layer=kv_bytes_per_layer(config, element_bytes),
         state_bytes_per_layer=state_bytes_per_layer(config, element_bytes),
         is_exact=True,
+        element_bytes=element_bytes,
+        kv_group_size=kv_group_size(config),
     )
 
 
@@ -69,6 +73,21 @@ def state_bytes_per_layer(config: Mapping[str, Any], element_bytes: int = 2) -> 
     return tuple(of_kind.get(kind, kept) for kind in _layer_kinds(config))
 
 
+def kv_group_size(config: Mapping[str, Any]) -> int | None:
+    """How many values share a scale when the cache is kept in fewer bits: what divides keys and values of a head. None: nothing does."""
+    text, family = text_config(config), str(config.get("model_type", ""))
+    if not can_quantize_kv(family):
+        return None
+    nope, rope, value = (int(text.get(key) or 0) for key in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"))
+    sizes = (nope + rope, value) if text.get("kv_lora_rank") else (_head_dim(text),)
+    return next((group for group in GROUP_SIZES if all(size and size % group == 0 for size in sizes)), None)
+
+
+def _head_dim(text: Mapping[str, Any]) -> int:
+    heads = _first_int(text, "num_attention_heads", "n_head", "n_heads") or 1
+    return int(text.get("head_dim") or _first_int(text, "hidden_size", "d_model", "n_embd") // heads)
+
+
 def _kv_bytes(config: Mapping[str, Any], element_bytes: int) -> int:
     text = text_config(config)
     heads = _first_int(text, "num_attention_heads", "n_head", "n_heads") or 1
@@ -81,8 +100,7 @@ def _kv_bytes(config: Mapping[str, Any], element_bytes: int) -> int:
     if rank:
         return heads * (int(text.get("qk_nope_head_dim") or 0) + rope + int(text.get("v_head_dim") or 0)) * element_bytes
     kv_heads = int(text.get("num_key_value_heads") or heads)
-    head_dim = int(text.get("head_dim") or _first_int(text, "hidden_size", "d_model", "n_embd") // heads)
-    return 2 * kv_heads * head_dim * element_bytes
+    return 2 * kv_heads * _head_dim(text) * element_bytes
 
 
 def _layer_kinds(config: Mapping[str, Any]) -> list[str]:

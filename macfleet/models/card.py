@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from macfleet.core.errors import PlacementRefused
+from macfleet.models.kv import KvQuantization
 
 
 @dataclass(frozen=True)
@@ -13,6 +16,8 @@ class ModelCard:
     have one entry per layer. `embed_bytes` is what the first stage holds besides its layers, `head_bytes` (norm and head)
     what the last one does; with tied embeddings the head is the embedding, which the last stage then holds too.
     `is_exact`: read from the weights themselves; otherwise from a table, good to a few per cent.
+    `element_bytes` is the width of activations and so of the cache; `kv_group_size` how many values of a cache in fewer bits
+    would share a scale, None where mlx-lm cannot keep it so.
     `family` is the name mlx-lm has for the architecture.
     """
 
@@ -35,6 +40,8 @@ class ModelCard:
     active_b: float | None = None
     license: str = ""
     note: str = ""
+    element_bytes: int = 2
+    kv_group_size: int | None = None
 
     def __post_init__(self) -> None:
         if not len(self.layer_bytes) == len(self.kv_bytes_per_layer) == len(self.state_bytes_per_layer):
@@ -48,6 +55,21 @@ class ModelCard:
     def kv_bytes_per_token(self) -> int:
         """Of the whole model."""
         return sum(self.kv_bytes_per_layer)
+
+    def kv_in(self, bits: int) -> KvQuantization:
+        """How its KV cache is kept in so many bits. Raises PlacementRefused for a model whose cache cannot be."""
+        if self.kv_group_size is None:
+            raise PlacementRefused(
+                f"{self.name} cannot keep its KV cache in {bits} bits",
+                truths=(f'mlx-lm has no such cache for the family "{self.family}", or for heads of its size',),
+                hint="leave out `kv_bits` for the service",
+            )
+        return KvQuantization(bits, self.kv_group_size)
+
+    def with_kv(self, kv: KvQuantization) -> ModelCard:
+        """The same model with its KV cache kept so. What is kept per sequence (windows, states) stays as it is."""
+        per_layer = tuple(kv.bytes_for(kv_bytes // self.element_bytes, self.element_bytes) for kv_bytes in self.kv_bytes_per_layer)
+        return replace(self, kv_bytes_per_layer=per_layer)
 
     def weight_bytes(self, first_layer: int, last_layer: int) -> int:
         """What a stage with the layers first..last (last exclusive) holds, embedding and head included where they belong."""

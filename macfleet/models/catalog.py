@@ -9,6 +9,8 @@ from typing import Any
 
 from macfleet.core.near import did_you_mean
 from macfleet.models.card import ModelCard
+from macfleet.models.families import can_quantize_kv
+from macfleet.models.kv import GROUP_SIZES
 
 
 @cache
@@ -67,4 +69,5 @@ def card_from_row(row: dict[str, Any]) -> ModelCard:
         active_b=row["active_b"],
         license=row["license"],
         note=row["note"],
+        kv_group_size=GROUP_SIZES[0] if can_quantize_kv(row["family"]) else None,
     )

@@ -94,6 +94,24 @@ PROVEN: tuple[str, ...] = (
 # Of these, those whose rows in a batch get other answers than alone: mlx-lm's gemma2 lays the mask of the padding over the wrong
 # axis of its grouped attention (0.32.2). Their requests are decoded one by one, in several lanes.
 UNBATCHED: tuple[str, ...] = ("gemma2",)
+# Of the proven ones, those whose KV cache mlx-lm cannot keep in fewer bits (0.32.2): attention on a latent or with sinks takes no
+# quantised keys, lists of caches and states are not quantised at all.
+WIDE_KV: tuple[str, ...] = (
+    "deepseek_v3",
+    "deepseek_v32",
+    "gemma2",
+    "glm4_moe_lite",
+    "glm_moe_dsa",
+    "gpt_oss",
+    "kimi_k25",
+    "kimi_linear",
+    "kimi_vl",
+    "longcat_flash",
+    "mamba2",
+    "mistral4",
+    "recurrent_gemma",
+    "stablelm",
+)
 # What mlx-lm itself runs as another family; a test compares this with its table.
 ALIASES: dict[str, str] = {
     "iquestcoder": "llama",
@@ -108,6 +126,11 @@ ALIASES: dict[str, str] = {
 def is_proven(model_type: str) -> bool:
     """Whether a test shows that models of this family (`model_type` of config.json) survive a split."""
     return ALIASES.get(model_type, model_type) in PROVEN
+
+
+def can_quantize_kv(model_type: str) -> bool:
+    """Whether mlx-lm can keep the KV cache of this family in fewer bits; of one that is not proven, its proof tells."""
+    return ALIASES.get(model_type, model_type) not in WIDE_KV
 
 
 def refuse_unproven(model_type: str) -> None:

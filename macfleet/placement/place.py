@@ -11,6 +11,7 @@ from math import inf
 from macfleet.core.errors import PlacementRefused
 from macfleet.core.units import format_size
 from macfleet.models.card import ModelCard
+from macfleet.models.kv import KvQuantization
 from macfleet.placement.memory import TIGHT_SHARE, USABLE_SHARE, MacMemory, overhead_bytes
 from macfleet.placement.split import split
 
@@ -51,6 +52,7 @@ class Stage:
 class Placement:
     """Stages in rank order. Their layers cover 0..L-1 exactly once: asserted here, whoever makes one.
 
+    `kv`: how the caches that were counted are kept; None: as wide as activations.
     mlx-lm before 0.32 lost layers whenever they did not divide by the ranks, without a word (mlx-lm#1688).
     """
 
@@ -59,6 +61,7 @@ class Placement:
     context_tokens: int
     concurrency: int
     stages: tuple[Stage, ...]
+    kv: KvQuantization | None = None
 
     def __post_init__(self) -> None:
         held = [layer for stage in self.stages for layer in range(stage.first_layer, stage.last_layer)]
@@ -76,20 +79,21 @@ class Placement:
         )
 
 
-def place(card: ModelCard, macs: Sequence[MacMemory], *, context_tokens: int, concurrency: int) -> Placement:
+def place(card: ModelCard, macs: Sequence[MacMemory], *, context_tokens: int, concurrency: int, kv_bits: int | None = None) -> Placement:
     """`card`'s layers on `macs` in the order given (the first is rank 0), every Mac with at least one.
 
     Chosen so that the slowest stage is as fast as can be (bytes per memory bandwidth: that is what a pipeline's throughput
     hangs on), and among those so that the fullest Mac is as empty as can be. Raises PlacementRefused with numbers, Mac by Mac.
     """
-    need = _Need(card, macs, context_tokens, concurrency)
+    kv = card.kv_in(kv_bits) if kv_bits else None
+    need = _Need(card.with_kv(kv) if kv else card, macs, context_tokens, concurrency, plain=card)
     _refuse_what_makes_no_sense(need)
     ends = _balanced(need)
     if ends is None:
         raise _refusal(need)
     firsts = (0, *ends[:-1])
     stages = tuple(need.stage(rank, first, last) for rank, (first, last) in enumerate(zip(firsts, ends, strict=True)))
-    return Placement(card.name, card.layers, context_tokens, concurrency, stages)
+    return Placement(card.name, card.layers, context_tokens, concurrency, stages, kv)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class _Need:
     macs: Sequence[MacMemory]
     context_tokens: int
     concurrency: int
+    plain: ModelCard | None = None  # with its KV cache as wide as activations, where `card` may be another
 
     @cached_property
     def weight_sums(self) -> list[int]:
@@ -234,6 +239,10 @@ def _way_out(need: _Need, rooms: Sequence[int]) -> str:
     if _balanced(_Need(need.card, raised, need.context_tokens, need.concurrency)) is not None:
         limits = sorted({format_size(mac.recommended_limit_bytes) for mac in need.macs})
         return f"it would fit with `wired_limit: {' / '.join(limits)}` (what macOS can spare); then `macfleet provision`"
+    if need.plain is need.card and need.card.kv_group_size is not None:
+        in_8_bits = need.card.with_kv(need.card.kv_in(8))
+        if _balanced(_Need(in_8_bits, need.macs, need.context_tokens, need.concurrency)) is not None:
+            return "it would fit with `kv_bits: 8` for the service, which halves the KV cache and answers requests one by one"
     if _balanced(_Need(need.card, need.macs, 1024, 1)) is not None:
         return "it would fit with a smaller `context` or `concurrency`"
     alone = [replace(mac, taken_bytes=0) for mac in need.macs]

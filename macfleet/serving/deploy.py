@@ -120,7 +120,8 @@ def _proved_family(fleet: Fleet, gang: Gang, model: Model, say: Say) -> Gang:
     head = gang.head
     say(f'no test proves the family "{model.card.family}": {head.mac.name} tries whether a small model of it survives being split')
     with fleet.awaiting(head.mac.name, "proving the family"):
-        proof = prove_on(head.mac, fleet.connection(head.mac), model, head.python)
+        kv = gang.placement.kv
+        proof = prove_on(head.mac, fleet.connection(head.mac), model, head.python, kv.bits if kv else None)
     say(proof.sentence())
     return replace(gang, is_proved=True, batched=proof.is_batched)
 

@@ -84,6 +84,7 @@ class GangPlan:
             "layers": placement.layers,
             "context_tokens": placement.context_tokens,
             "concurrency": placement.concurrency,
+            "kv_bits": placement.kv.bits if placement.kv else None,
             "links": self.links.kind if self.links else None,
             "why": self.links.why if self.links else None,
             "sizes_are_exact": self.card.is_exact,
@@ -140,7 +141,7 @@ def plan_gang(
     order = [inventory.mac(name) for name in (links.macs if links else service.macs)]
     running = tuple(services)
     memories = [replace(_memory(mac, facts.get(mac.name)), taken_bytes=taken_by_others(mac.name, service.name, running)) for mac in order]
-    placement = place(card, memories, context_tokens=service.context_tokens, concurrency=service.concurrency)
+    placement = _place(card, memories, service)
     names = _checks_for(links, wanted.over)
     found = {mac.name: _findings(mac, facts[mac.name], names) for mac in order if mac.name in facts}
     chosen = replace(inventory, macs=tuple(macs))
@@ -151,8 +152,12 @@ def plan_gang(
 def plan_offline(inventory: Inventory, service: Service, card: ModelCard) -> GangPlan:
     """The placement at the inventory's word: nothing was asked, so links and checks are not known."""
     memories = [_memory(inventory.mac(name), None) for name in service.macs]
-    placement = place(card, memories, context_tokens=service.context_tokens, concurrency=service.concurrency)
+    placement = _place(card, memories, service)
     return GangPlan(service, card, None, placement, {}, (), is_offline=True)
+
+
+def _place(card: ModelCard, memories: Sequence[MacMemory], service: Service) -> Placement:
+    return place(card, memories, context_tokens=service.context_tokens, concurrency=service.concurrency, kv_bits=service.kv_bits)
 
 
 def lan_address(mac: Mac, facts: Facts) -> str:

@@ -46,6 +46,13 @@ class WiredGate(_Strict):
     wait_s: float = Field(120.0, ge=0, description="How long to wait for both before giving up")
 
 
+class KvSettings(_Strict):
+    """KV caches in fewer bits, as the placement has counted them."""
+
+    bits: Literal[4, 8]
+    group_size: Literal[32, 64]
+
+
 class WorkerConfig(_Strict):
     """One stage: layers `first_layer` up to, not including, `last_layer`, of the model in `model_dir`."""
 
@@ -65,6 +72,7 @@ class WorkerConfig(_Strict):
     previous_public_key: Z85Key | None = Field(None, description="The previous rank's; it may connect before `assemble` names it")
     is_proved: bool = Field(False, description="Its family is not on the allow-list; deploy proved it on the spot")
     batched: bool | None = Field(None, description="Whether requests may share batches; None: as is known of the family")
+    kv: KvSettings | None = Field(None, description="How the KV caches are kept; None: as wide as activations")
     context_tokens: int = Field(8192, ge=1)
     concurrency: int = Field(4, ge=1)
     prefill_chunk_tokens: int = Field(512, ge=1)

@@ -16,6 +16,7 @@ from macfleet import __version__
 from macfleet.core.errors import MacfleetError, RequestError
 from macfleet.core.json_log import JsonFormatter
 from macfleet.engines.protocol import HEARTBEAT_INTERVAL_S, Broken, FromWorker, Hello, Work
+from macfleet.models.kv import KvQuantization
 from macfleet.weights.manifest import MANIFEST_FILE, parse_manifest
 from macfleet.weights.stage import stage_name
 from macfleet.worker.config import WorkerConfig, load_config
@@ -163,6 +164,7 @@ def make_engine(config: WorkerConfig) -> Engine:
         is_last=config.is_last,
         is_proved=config.is_proved,
         batched=config.batched,
+        kv=None if config.kv is None else KvQuantization(config.kv.bits, config.kv.group_size),
     )
 
 

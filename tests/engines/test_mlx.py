@@ -13,6 +13,7 @@ from macfleet.engines.mlx import MlxEngine, link_ports
 from macfleet.gateway.config import GatewayConfig
 from macfleet.inventory.mac import Mac, Service
 from macfleet.inventory.settings import Interconnect, Settings
+from macfleet.models.kv import KvQuantization
 from macfleet.placement.links import Links
 from macfleet.placement.place import Placement, Stage
 from macfleet.worker.config import WorkerConfig
@@ -50,6 +51,17 @@ def jobs(wanted):
 
 def config_of(job):
     return job.files[0].content.reveal()
+
+
+def test_the_workers_keep_their_caches_as_the_placement_has_counted_them():
+    wide = gang()
+    narrow = replace(wide, placement=replace(wide.placement, context_tokens=1234, kv=KvQuantization(4, 32)))
+
+    configs = [WorkerConfig.model_validate_json(config_of(job)) for job in jobs(narrow)[:-1]]
+
+    assert {(config.kv.bits, config.kv.group_size, config.context_tokens) for config in configs} == {(4, 32, 1234)}
+    assert GatewayConfig.model_validate_json(config_of(jobs(narrow)[-1])).context_tokens == 1234
+    assert WorkerConfig.model_validate_json(config_of(jobs(wide)[0])).kv is None
 
 
 def test_every_worker_gets_a_config_that_the_worker_understands():

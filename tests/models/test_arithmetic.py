@@ -3,7 +3,8 @@
 import pytest
 
 from macfleet.core.errors import WeightsBroken
-from macfleet.models.arithmetic import card_from_config, kv_bytes_per_layer, state_bytes_per_layer
+from macfleet.models.arithmetic import card_from_config, kv_bytes_per_layer, kv_group_size, state_bytes_per_layer
+from macfleet.models.kv import KvQuantization
 from macfleet.models.layout import Part, layout_of
 
 SMALL = {
@@ -37,15 +38,25 @@ CONFIGS = [
 ]  # fmt: skip
 
 
-def cache_bytes(config, chunks):
+def long_heads(config):
+    """Heads of 64 values, which share one scale in a KV cache of fewer bits."""
+    if "text_config" in config:
+        return config | {"text_config": long_heads(config["text_config"])}
+    return {key: 8 * value if key in ("hidden_size", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim") else value
+            for key, value in (config | {"head_dim": 64}).items()}  # fmt: skip
+
+
+def cache_bytes(config, chunks, kv=None):
     """Bytes per layer that mlx-lm's own caches have after each chunk of tokens, in float32."""
     mx = pytest.importorskip("mlx.core")
     from mlx_lm.models.cache import make_prompt_cache
     from mlx_lm.utils import _get_classes
 
+    from macfleet.worker.mlx.kv import quantized
+
     model_class, args_class = _get_classes(config)
     model = model_class(args_class.from_dict(config))
-    cache = make_prompt_cache(model)
+    cache = quantized(make_prompt_cache(model), kv) if kv else make_prompt_cache(model)
     seen = []
     for tokens in chunks:
         model(mx.zeros((1, tokens), mx.int32), cache=cache)
@@ -72,6 +83,40 @@ def test_a_window_or_a_linear_state_never_keeps_more_than_counted(config):
 
     for layer, state in enumerate(state_bytes_per_layer(config, element_bytes=4)):
         assert state == 0 or 0 < kept[layer] <= state
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize(
+    "config", [config for config in CONFIGS if kv_group_size(long_heads(config))], ids=lambda config: config["model_type"]
+)
+def test_a_cache_in_fewer_bits_grows_as_it_is_counted(config, bits):
+    config = long_heads(config)
+    kv = KvQuantization(bits, kv_group_size(config))
+
+    before, after = cache_bytes(config, [256, 512], kv)
+
+    grown = [(late - early) / 512 for early, late in zip(before, after, strict=True)]
+    wide = kv_bytes_per_layer(config, element_bytes=4)
+    counted = [kv.bytes_for(full // 4, 4) for full in wide]
+    assert [bytes_ for bytes_, full in zip(grown, counted, strict=True) if full] == [full for full in counted if full]
+    assert sum(counted) < sum(wide) / 2
+
+
+@pytest.mark.parametrize(
+    ("config", "group"),
+    [
+        ({"model_type": "llama", "head_dim": 128}, 64),
+        ({"model_type": "llama", "hidden_size": 576, "num_attention_heads": 9}, 64),
+        ({"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 32}, 32),
+        ({"model_type": "qwen2", "hidden_size": 2560, "num_attention_heads": 32}, None),
+        ({"model_type": "deepseek_v2", "kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128}, 64),
+        ({"model_type": "deepseek_v3", "kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128}, None),
+        ({"model_type": "gpt_oss", "head_dim": 64}, None),
+        ({"model_type": "of_no_test", "head_dim": 64}, 64),
+    ],
+)
+def test_values_share_a_scale_where_the_family_and_its_heads_allow_it(config, group):
+    assert kv_group_size(config) == group
 
 
 def test_the_latent_of_deepseek_v3_has_576_numbers_per_layer():

@@ -8,6 +8,7 @@ from macfleet.core.errors import PlacementRefused
 from macfleet.core.units import GIB
 from macfleet.models.card import ModelCard
 from macfleet.models.catalog import find
+from macfleet.models.kv import KvQuantization
 from macfleet.placement.memory import MacMemory
 from macfleet.placement.place import Placement, Stage, place
 from macfleet.placement.split import split
@@ -48,6 +49,30 @@ def test_deepseek_v3_on_four_m3_ultra_of_512_gib_is_four_stages_of_about_90_gib(
     assert all(80 * GIB < stage.weight_bytes < 98 * GIB for stage in placement.stages)
     assert sum(stage.weight_bytes for stage in placement.stages) == pytest.approx(378e9, rel=0.01)
     assert all(stage.fill < 0.25 for stage in placement.stages)
+
+
+def test_a_cache_in_fewer_bits_is_counted_smaller_and_lets_a_longer_context_fit():
+    model = card(kv_bytes_per_layer=(4096,) * 61, layer_bytes=GIB, kv_group_size=64)
+    four = macs(56, 56, 56, 56, limit_gib=48)
+
+    wide = place(model, four, context_tokens=32768, concurrency=4)
+    narrow = place(model, four, context_tokens=32768, concurrency=4, kv_bits=4)
+
+    assert wide.kv is None
+    assert narrow.kv == KvQuantization(4, 64)
+    assert sum(stage.kv_bytes for stage in wide.stages) == 61 * 4096 * 32768 * 4
+    assert sum(stage.kv_bytes for stage in narrow.stages) == 61 * (1024 + 128) * 32768 * 4
+    with pytest.raises(PlacementRefused) as refused:
+        place(model, four, context_tokens=131072, concurrency=4)
+    assert refused.value.hint == "it would fit with `kv_bits: 8` for the service, which halves the KV cache and answers requests one by one"
+    assert place(model, four, context_tokens=131072, concurrency=4, kv_bits=8).kv == KvQuantization(8, 64)
+
+
+def test_a_model_whose_cache_cannot_be_kept_in_fewer_bits_is_refused():
+    with pytest.raises(PlacementRefused, match="model cannot keep its KV cache in 8 bits") as refused:
+        place(card(), macs(512), context_tokens=8192, concurrency=4, kv_bits=8)
+
+    assert "leave out `kv_bits`" in refused.value.hint
 
 
 def test_a_tied_embedding_is_held_by_both_ends_and_once_by_a_single_mac():

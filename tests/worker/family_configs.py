@@ -409,7 +409,14 @@ MORE = {
         "layer_norm_epsilon": 1e-05,
     },
     "starcoder2": {**BASE, "norm_epsilon": 1e-05},
-    "step3p5": {**BASE, "num_attention_groups": 2},
+    "step3p5": {
+        **BASE,
+        "num_attention_groups": 2,
+        "moe_num_experts": 4,
+        "moe_top_k": 2,
+        "moe_intermediate_size": 16,
+        "share_expert_dim": 16,
+    },
     "telechat3": {**BASE},
     "youtu_llm": {**BASE, **MLA},
 }
@@ -434,3 +441,33 @@ USUAL = (
     "qwen3_moe",
     "qwen3_next",
 )
+
+# What the width of a head hangs on, four times as long: 32 values that share a scale in a KV cache of fewer bits.
+_LONGER = {
+    "block_dim",
+    "block_ff_dim",
+    "ffn_hidden_size",
+    "head_dim",
+    "hidden_size",
+    "kv_channels",
+    "kv_lora_rank",
+    "lru_width",
+    "mamba_d_head",
+    "q_lora_rank",
+    "qk_nope_head_dim",
+    "qk_rope_head_dim",
+    "rotary_dim",
+    "swa_head_dim",
+    "swa_v_head_dim",
+    "v_head_dim",
+}
+
+
+def with_long_heads(config):
+    def longer(key, value):
+        if isinstance(value, dict):
+            return with_long_heads(value)
+        is_of_a_head = key in _LONGER or (key.endswith("_factor") and isinstance(value, list))
+        return 4 * value if is_of_a_head and value else value
+
+    return {key: longer(key, value) for key, value in config.items()}

@@ -3,10 +3,12 @@
 import pytest
 from mlx_lm.utils import MODEL_REMAPPING
 
-from macfleet.models.families import ALIASES, PROVEN, UNBATCHED
-from macfleet.worker.mlx.prove import PROMPT, Whole, prove, prove_alone, prove_sharing
+from macfleet.models.families import ALIASES, PROVEN, UNBATCHED, WIDE_KV
+from macfleet.models.kv import KvQuantization
+from macfleet.worker.mlx.kv import is_quantized
+from macfleet.worker.mlx.prove import PROMPT, NotProved, Whole, prove, prove_alone, prove_sharing
 from macfleet.worker.mlx.tiny import make_tiny
-from tests.worker.family_configs import CONFIGS, USUAL
+from tests.worker.family_configs import CONFIGS, USUAL, with_long_heads
 
 
 def test_every_family_on_the_list_is_tested_here():
@@ -47,3 +49,28 @@ def test_who_shares_a_lane_is_answered_as_if_alone(whole):
 @pytest.mark.parametrize("family", UNBATCHED)
 def test_a_family_that_is_not_batched_would_be_answered_otherwise_in_a_batch(family):
     assert "in a batch" in prove(config_of(family)).why_alone
+
+
+QUICK = ("gemma3_text", "llama", "qwen3_next")
+IN_FEWER_BITS = [
+    pytest.param(family, bits, marks=() if family in QUICK else pytest.mark.rehearsal)
+    for family in PROVEN
+    if family not in WIDE_KV
+    for bits in (8, 4)
+]
+
+
+@pytest.mark.parametrize(("family", "bits"), IN_FEWER_BITS)
+def test_with_kv_caches_in_fewer_bits_the_split_equals_the_whole(tmp_path, family, bits):
+    whole = Whole(make_tiny(tmp_path, with_long_heads(config_of(family))), KvQuantization(bits, 32))
+
+    assert is_quantized(whole.fresh_cache())
+    prove_alone(whole, (0, whole.layers - 1, whole.layers))
+    prove_alone(whole, (0, 1, 4, whole.layers))
+    prove_sharing(whole, (0, 2, whole.layers))
+
+
+@pytest.mark.parametrize("family", WIDE_KV)
+def test_a_family_that_keeps_its_kv_cache_wide_has_to(family):
+    with pytest.raises(NotProved, match=r"mlx-lm runs no small model of this config|none of its caches is of the kind"):
+        prove(with_long_heads(config_of(family)), KvQuantization(8, 32))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlx_lm.models.cache import KVCache
+from mlx_lm.models.cache import KVCache, QuantizedKVCache
 
 from macfleet.models.kv import KvQuantization
 
@@ -15,3 +15,8 @@ def quantized(cache: list[Any], how: KvQuantization) -> list[Any]:
     mlx-lm's own loop quantises after 5,000 tokens: by then the memory has been taken that the placement has not counted.
     """
     return [entry.to_quantized(how.group_size, how.bits) if type(entry) is KVCache else entry for entry in cache]
+
+
+def is_quantized(cache: list[Any]) -> bool:
+    """Whether any of it is kept in fewer bits."""
+    return any(isinstance(entry, QuantizedKVCache) for entry in cache)

@@ -28,7 +28,7 @@ from macfleet.weights.index import read_index
 from macfleet.weights.stage import stage_tensors
 from macfleet.worker.engine import NotPicked, Picked, Reach, Reuse, Tensor
 from macfleet.worker.mlx.engine import MlxEngine
-from macfleet.worker.mlx.kv import quantized
+from macfleet.worker.mlx.kv import is_quantized, quantized
 from macfleet.worker.mlx.tiny import make_tiny
 
 PROMPT = (5, 17, 3, 88, 41, 9, 60, 12, 33, 7, 71, 2, 50, 50, 8)
@@ -36,6 +36,7 @@ COUNT = 10
 _CHUNK = 4
 _CLOSE = 2e-4  # of natural logarithms of probabilities, in float32
 _SEEDS = 3
+_SAME_REASON = 3  # one that does not change with the sizes is not about them
 _FEWEST_TOKENS = 3  # a model that repeats itself proves little
 
 Cuts = tuple[int, ...]
@@ -63,14 +64,17 @@ class Whole:
             self._said[tuple(prompt)] = self._say(prompt)
         return self._said[tuple(prompt)]
 
+    def fresh_cache(self) -> list[Any]:
+        cache: list[Any] = make_prompt_cache(self._model)
+        return quantized(cache, self.kv) if self.kv else cache
+
     def _say(self, prompt: Sequence[int]) -> list[Scored]:
-        cache = make_prompt_cache(self._model)
         said = generate_step(
             mx.array(list(prompt)),
             self._model,
             max_tokens=COUNT,
             prefill_step_size=_CHUNK,
-            prompt_cache=quantized(cache, self.kv) if self.kv else cache,
+            prompt_cache=self.fresh_cache(),
             stream=mx.default_stream(mx.default_device()),  # its own was made for the device of the time when it was imported
         )
         return [(token, np.array(logprobs)) for token, logprobs in said]
@@ -95,6 +99,8 @@ def prove(config: Mapping[str, Any], kv: KvQuantization | None = None) -> Proof:
     mx.set_default_device(mx.cpu)
     with tempfile.TemporaryDirectory(prefix="macfleet-prove-") as folder:
         whole = _runnable(config, Path(folder), kv)
+        if kv and not is_quantized(whole.fresh_cache()):
+            raise NotProved("none of its caches is of the kind that mlx-lm keeps in fewer bits")
         if whole.layers < 3:
             raise NotProved(f"a model of {whole.layers} layers cannot be split in three")
         in_two = [(0, cut, whole.layers) for cut in range(1, whole.layers)]
@@ -270,18 +276,21 @@ def _why_alone(whole: Whole, cuts: Cuts) -> str:
 
 def _runnable(config: Mapping[str, Any], folder: Path, kv: KvQuantization | None) -> Whole:
     """The smallest model of this config that mlx-lm runs as a whole, with a seed for which its tokens vary."""
-    reason = "its sizes cannot be divided"
+    reason, times = "its sizes cannot be divided", 0
     for number, small in enumerate(shrunken(config, least_in_a_head=kv.group_size if kv else 4)):
         for seed in range(_SEEDS):
             try:
                 whole = Whole(make_tiny(folder / f"{number}-{seed}", small, seed=seed), kv)
                 said = whole.says(PROMPT)
             except (Exception, SystemExit) as error:  # a family may do anything, models/olmo.py of mlx-lm even exits
-                reason = str(error) or type(error).__name__
-                break
-            if not all(np.isfinite(logprobs).all() for _, logprobs in said):
-                reason = "its numbers overflow"
+                said, why = [], str(error) or type(error).__name__
+            else:
+                why = "" if all(np.isfinite(logprobs).all() for _, logprobs in said) else "its numbers overflow"
+            if why:
+                reason, times = why, times + 1 if why == reason else 1
                 break
             if len({token for token, _ in said}) >= _FEWEST_TOKENS or seed == _SEEDS - 1:
                 return whole
+        if times == _SAME_REASON:
+            break
     raise NotProved(f"mlx-lm runs no small model of this config: {reason}")
