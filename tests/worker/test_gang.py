@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import pytest
+from mlx_lm.models.cache import QuantizedKVCache
 
 from macfleet.weights.manifest import Manifest, ManifestFile
 from tests.worker.gang import Gang, ProcessGang
@@ -30,6 +31,18 @@ def test_greedy_tokens_over_stages_are_those_of_the_whole_model(tmp_path, models
 
     assert [gang.answers[name].tokens for name in names] == [expected] * 3
     assert [gang.answers[name].finished for name in names] == ["length"] * 3
+
+
+def test_with_kv_caches_in_8_bits_the_tokens_are_those_of_the_whole_model_with_such_caches(tmp_path):
+    model = make_tiny(tmp_path / "model", {**LLAMA, "hidden_size": 256})
+    expected = whole_model_tokens(model, PROMPT, 24, prompt_cache=[QuantizedKVCache(64, 8) for _ in range(5)])
+
+    with Gang(tmp_path, model, [0, 2, 5], extra={"kv": {"bits": 8, "group_size": 64}}) as gang:
+        gang.start().assemble()
+        names = [gang.submit(PROMPT, 24) for _ in range(3)]
+        gang.wait(lambda: all(gang.answers[name].is_over for name in names), "three answers at once")
+
+    assert [gang.answers[name].tokens for name in names] == [expected] * 3
 
 
 def test_an_answer_ends_at_an_end_token_and_that_token_is_told(tmp_path, models):

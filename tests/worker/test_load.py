@@ -6,8 +6,10 @@ import mlx.core as mx
 import pytest
 
 from macfleet.core.errors import RequestError, WeightsBroken
+from macfleet.models.shrink import shrunken
 from macfleet.worker.mlx.load import load_stage
-from tests.worker.tiny import DEEPSEEK, LLAMA, make_tiny
+from tests.worker.full_configs import RING_MINI
+from tests.worker.tiny import DEEPSEEK, IDS, LLAMA, make_tiny
 
 
 @pytest.fixture
@@ -138,3 +140,9 @@ def test_a_family_that_nobody_proved_is_refused_with_the_list(llama):
 
     assert "deepseek_v3" in error.value.truths[0]
     assert "--unproven" in error.value.hint
+
+
+def test_a_family_that_was_proved_on_the_spot_is_loaded(tmp_path):
+    strange = make_tiny(tmp_path / "strange", {**next(shrunken(RING_MINI)), **IDS})
+
+    assert load_stage(strange, 0, 5, layers_expected_last=False, is_proved=True).stage.last == 5
