@@ -78,6 +78,12 @@ def queue_full(waiting: int, retry_after_s: int) -> ApiError:
     return ApiError(429, message, kind="rate_limit_error", code="queue_full", retry_after_s=retry_after_s)
 
 
+def key_at_its_limit(places: int, waiting: int, retry_after_s: int) -> ApiError:
+    at_once = "1 request is" if places == 1 else f"{places} requests are"
+    message = f"With this API key {at_once} answered at a time, and {waiting} wait already; try again in {retry_after_s} s."
+    return ApiError(429, message, kind="rate_limit_error", code="key_limit", retry_after_s=retry_after_s)
+
+
 def not_ready(why: str, retry_after_s: int = 5) -> ApiError:
     return ApiError(503, f"The service is not ready: {why}.", kind="service_unavailable", code="not_ready", retry_after_s=retry_after_s)
 

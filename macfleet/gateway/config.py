@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, ValidationError, model_validator
 
 from macfleet.core.errors import RequestError
+from macfleet.gateway.lines import DEFAULT
 
 # A secret hides itself in every repr and error; only the file itself shows it.
 FileSecret = Annotated[SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")]
@@ -28,6 +29,13 @@ class WorkerSeat(_Strict):
     last_layer: int = Field(description="Exclusive")
 
 
+class ClientKey(_Strict):
+    """The key of one team or program. `concurrency`: how many of its requests are answered at once; None: as many as of all."""
+
+    key: FileSecret
+    concurrency: int | None = Field(None, ge=1)
+
+
 class GatewayConfig(_Strict):
     """Everything `python -m macfleet.gateway CONFIG` needs."""
 
@@ -43,7 +51,10 @@ class GatewayConfig(_Strict):
     context_tokens: int = Field(ge=2, description="Prompt and answer together")
     concurrency: int = Field(ge=1, description="Requests in the pipeline at once; more wait in the queue")
     queue_limit: int = Field(64, ge=0, description="Requests that may wait; one more gets 429")
-    api_key: FileSecret | None = Field(None, description="Bearer key of the clients; none: everybody who can connect")
+    api_key: FileSecret | None = Field(
+        None, description="Bearer key of the service itself; none and no api_keys: everybody who can connect"
+    )
+    api_keys: dict[str, ClientKey] = Field({}, description="Name → a key of some of the clients; they may ask, not operate")
     state_dir: Path
     heartbeat_file: Path | None = Field(None, description="A sign of life for the agent on this Mac; none: it does not watch this gateway")
     heartbeat_timeout_s: float = Field(3.0, gt=0, description="A worker silent for longer is lost")
@@ -52,6 +63,18 @@ class GatewayConfig(_Strict):
     @property
     def world(self) -> int:
         return len(self.workers)
+
+    @model_validator(mode="after")
+    def _keys_tell_clients_apart(self) -> GatewayConfig:
+        if DEFAULT in self.api_keys:
+            raise ValueError(f'"{DEFAULT}" is the name of api_key itself')
+        if self.api_keys and self.api_key is None:
+            raise ValueError("api_keys are for clients; without an api_key nobody could operate the service")
+        values = [key.key.get_secret_value() for key in self.api_keys.values()]
+        values += [self.api_key.get_secret_value()] if self.api_key else []
+        if len(set(values)) < len(values):
+            raise ValueError("two names have the same key")
+        return self
 
     @model_validator(mode="after")
     def _seats_cover_the_layers_once(self) -> GatewayConfig:

@@ -8,12 +8,12 @@ import logging
 import math
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from macfleet.api.errors import ApiError, failed, interrupted, not_ready, queue_full
+from macfleet.api.errors import ApiError, failed, interrupted, key_at_its_limit, not_ready, queue_full
 from macfleet.engines.protocol import Cancel, Failed, Sampling, Submit, Token
+from macfleet.gateway.lines import DEFAULT, Line, Lines
 from macfleet.gateway.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -23,9 +23,10 @@ _MOST_RETRY_S = 60
 
 @dataclass(eq=False)
 class Ticket:
-    """One request from its arrival to its last token: everything that would be needed to ask again."""
+    """One request from its arrival to its last token: everything that would be needed to ask again. `key`: the name of its API key."""
 
     id: str
+    key: str
     prompt: tuple[int, ...]
     max_tokens: int
     sampling: Sampling
@@ -52,15 +53,24 @@ class Ticket:
 
 
 class Desk:
-    """Gives places in the pipeline to requests, in the order they came. Single-threaded: lives in the event loop."""
+    """Gives places in the pipeline to requests: to keys in turn, to those of one key in the order they came.
 
-    def __init__(self, concurrency: int, queue_limit: int, send: Callable[[Submit | Cancel], None], metrics: Metrics):
-        self._concurrency = concurrency
-        self._queue_limit = queue_limit
+    Single-threaded: lives in the event loop. `own_limits`: names of API keys → how many of their requests are answered at once.
+    """
+
+    def __init__(
+        self,
+        concurrency: int,
+        queue_limit: int,
+        send: Callable[[Submit | Cancel], None],
+        metrics: Metrics,
+        own_limits: Mapping[str, int | None] | None = None,
+    ):
+        self.lines: Lines[Ticket] = Lines(concurrency, queue_limit, own_limits or {})
+        self._has_keys = bool(own_limits)
         self._send = send
         self._metrics = metrics
         self._running: dict[str, Ticket] = {}
-        self._waiting: deque[Ticket] = deque()
         self._usual_duration_s = 1.0
         self._start = secrets.token_hex(4)  # ids stay unique over a restart of the gateway
         self._numbers = itertools.count(1)
@@ -72,22 +82,24 @@ class Desk:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return self.lines.waiting
 
     @property
     def is_idle(self) -> bool:
-        return not self._running and not self._waiting
+        return not self._running and not self.waiting
 
-    def enter(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, eos: Sequence[int]) -> Ticket:
+    def enter(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, eos: Sequence[int], key: str = DEFAULT) -> Ticket:
         """A place in the pipeline or in the queue; `leave` must follow, whatever happens. Raises ApiError if there is none."""
         if self.epoch is None:
             raise not_ready("the workers are being assembled")
-        if self.running >= self._concurrency and self.waiting >= self._queue_limit:
+        if self.lines.is_full(key):
             self._metrics.requests.labels("refused").inc()
-            raise queue_full(self.waiting, self._retry_after_s())
+            if self._has_keys:
+                self._metrics.key_requests.labels(key, "refused").inc()
+            raise self._refusal(self.lines[key])
         number = f"{self._start}-{next(self._numbers)}"
-        ticket = Ticket(number, tuple(prompt), max_tokens, sampling, tuple(eos), arrived_at=time.monotonic())
-        self._waiting.append(ticket)
+        ticket = Ticket(number, key, tuple(prompt), max_tokens, sampling, tuple(eos), arrived_at=time.monotonic())
+        self.lines.join(key, ticket)
         self._fill()
         return ticket
 
@@ -96,10 +108,10 @@ class Desk:
         if ticket.outcome is not None:
             return
         ticket.outcome = outcome
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
+        self.lines.leave(ticket.key, ticket)
         # Not finished by the workers themselves: a stop string, a client that went away.
         if self._running.pop(ticket.id, None) is not None:
+            self.lines.free_place(ticket.key)
             self._send(Cancel(request=ticket.id))
         self._count(ticket)
         self._fill()
@@ -117,6 +129,7 @@ class Desk:
         ticket.delivered.append(token.token)
         if token.finished is not None:
             del self._running[ticket.id]
+            self.lines.free_place(ticket.key)
             self._fill()
         ticket.put(token)
 
@@ -129,10 +142,10 @@ class Desk:
     def interrupt(self, why: str) -> None:
         """The gang is lost: nobody gets another token."""
         self.epoch = None
-        for ticket in (*self._running.values(), *self._waiting):
+        for ticket in (*self._running.values(), *(waiting for line in self.lines for waiting in line.waiting)):
             ticket.put(interrupted(why, len(ticket.delivered)) if ticket.submitted_at else not_ready(why))
         self._running.clear()
-        self._waiting.clear()
+        self.lines.clear()
 
     def open(self, epoch: int) -> None:
         """The gang is ready; requests are answered from now on."""
@@ -140,8 +153,7 @@ class Desk:
         self._fill()
 
     def _fill(self) -> None:
-        while self.epoch is not None and self._waiting and self.running < self._concurrency:
-            ticket = self._waiting.popleft()
+        while self.epoch is not None and (ticket := self.lines.give_place()) is not None:
             ticket.submitted_at = time.monotonic()
             self._running[ticket.id] = ticket
             self._send(
@@ -159,10 +171,13 @@ class Desk:
         log.error("request failed", extra={"request": ticket.id, "error": str(error)})
         ticket.put(error)
 
-    def _retry_after_s(self) -> int:
-        """When a place should be free for somebody who comes back, from how long requests took lately."""
-        expected_s = self._usual_duration_s * (self.waiting + 1) / self._concurrency
-        return max(1, min(_MOST_RETRY_S, math.ceil(expected_s)))
+    def _refusal(self, line: Line[Ticket]) -> ApiError:
+        """With the time when a place should be free for somebody who comes back, from how long requests took lately."""
+        expected_s = self.lines.wait_s(line.name, self._usual_duration_s)
+        retry_after_s = max(1, min(_MOST_RETRY_S, math.ceil(expected_s)))
+        if line.is_at_its_limit and self._has_keys:
+            return key_at_its_limit(line.places, len(line.waiting), retry_after_s)
+        return queue_full(len(line.waiting), retry_after_s)
 
     def _count(self, ticket: Ticket) -> None:
         """Metrics and the log line of a request that is over. The log has counts and times, never text."""
@@ -170,6 +185,8 @@ class Desk:
         metrics, written = self._metrics, len(ticket.delivered)
         metrics.requests.labels(ticket.outcome).inc()
         metrics.generation_tokens.inc(written)
+        if self._has_keys:
+            self._count_for_key(ticket)
         if ticket.submitted_at is not None:
             metrics.prompt_tokens.inc(len(ticket.prompt))
             metrics.queue_s.observe(ticket.submitted_at - ticket.arrived_at)
@@ -180,4 +197,13 @@ class Desk:
             if written > 1:
                 metrics.per_token_s.observe((now - ticket.first_token_at) / (written - 1))
         fields = {"request": ticket.id, "outcome": ticket.outcome, "prompt_tokens": len(ticket.prompt), "tokens": written}
-        log.info("request ended", extra={**fields, "duration_s": round(now - ticket.arrived_at, 3)})
+        log.info("request ended", extra={**fields, "key": ticket.key, "duration_s": round(now - ticket.arrived_at, 3)})
+
+    def _count_for_key(self, ticket: Ticket) -> None:
+        """By the key's name: the key itself is never shown."""
+        metrics = self._metrics
+        metrics.key_requests.labels(ticket.key, ticket.outcome).inc()
+        metrics.key_generation_tokens.labels(ticket.key).inc(len(ticket.delivered))
+        if ticket.submitted_at is not None:
+            metrics.key_prompt_tokens.labels(ticket.key).inc(len(ticket.prompt))
+            metrics.key_queue_s.labels(ticket.key).observe(ticket.submitted_at - ticket.arrived_at)

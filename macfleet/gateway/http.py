@@ -41,7 +41,8 @@ class Face:
 
     def __init__(self, service: Service):
         self._service = service
-        self._guard = Guard(service.config.api_key)
+        config = service.config
+        self._guard = Guard(config.api_key, {name: client.key for name, client in config.api_keys.items()})
         # The tokenizer is not for several threads; and it must not stop the event loop over a long prompt.
         self._tokenizing = ThreadPoolExecutor(1, "tokenize")
 
@@ -79,7 +80,7 @@ class Face:
         self._service.check_open()
         text = self._service.loaded_text()
         prompt = await asyncio.get_running_loop().run_in_executor(self._tokenizing, text.prompt, request)
-        writer = Writer(self._service, request, self._service.enter(request, prompt))
+        writer = Writer(self._service, request, self._service.enter(request, prompt, http.state.key))
         return await self._stream(http, writer) if request.stream else await self._whole(http, writer)
 
     async def _whole(self, http: HttpRequest, writer: Writer) -> Response:

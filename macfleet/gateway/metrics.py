@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from macfleet.engines.protocol import Heartbeat, Work
 from macfleet.gateway.gang import Gang, Phase
+from macfleet.gateway.lines import Lines
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -23,6 +25,21 @@ class Metrics:
         self.requests = Counter("macfleet_requests", "Requests by how they ended", ["outcome"], registry=self.registry)
         self.prompt_tokens = Counter("macfleet_prompt_tokens", "Tokens read", registry=self.registry)
         self.generation_tokens = Counter("macfleet_generation_tokens", "Tokens written", registry=self.registry)
+        # Only where a service has several API keys: what each one, by its name, has had.
+        self.key_requests = Counter(
+            "macfleet_key_requests", "Requests of an API key by how they ended", ["key", "outcome"], registry=self.registry
+        )
+        self.key_prompt_tokens = Counter("macfleet_key_prompt_tokens", "Tokens read for an API key", ["key"], registry=self.registry)
+        self.key_generation_tokens = Counter(
+            "macfleet_key_generation_tokens", "Tokens written for an API key", ["key"], registry=self.registry
+        )
+        self.key_queue_s = Histogram(
+            "macfleet_key_queue_time_seconds",
+            "From arrival to a place in the pipeline, of an API key",
+            ["key"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.interruptions = Counter("macfleet_gang_interruptions", "Times a ready gang was lost", registry=self.registry)
         self.queue_s = self._histogram("macfleet_queue_time_seconds", "From arrival to a place in the pipeline", _SECONDS)
         self.first_token_s = self._histogram("macfleet_time_to_first_token_seconds", "From arrival to the first token", _SECONDS)
@@ -59,6 +76,16 @@ def gauge(name: str, what: str, value: float) -> Metric:
 
 def counter(name: str, what: str, value: float) -> Metric:
     return CounterMetricFamily(name, what, value=value)
+
+
+def key_gauges(lines: Lines[Any]) -> Iterator[Metric]:
+    """How much of the service each API key has now."""
+    running = GaugeMetricFamily("macfleet_key_requests_running", "Requests of an API key in the pipeline", labels=["key"])
+    waiting = GaugeMetricFamily("macfleet_key_requests_waiting", "Requests of an API key in the queue", labels=["key"])
+    for line in lines:
+        running.add_metric([line.name], line.running)
+        waiting.add_metric([line.name], len(line.waiting))
+    yield from (running, waiting)
 
 
 def gang_gauges(gang: Gang, now: float) -> Iterator[Metric]:

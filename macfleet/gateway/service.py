@@ -16,7 +16,8 @@ from macfleet.gateway.config import GatewayConfig
 from macfleet.gateway.desk import Desk, Ticket
 from macfleet.gateway.epoch import EpochMemory
 from macfleet.gateway.gang import Gang, Phase, Seat, Turn, hear, tick, unreachable
-from macfleet.gateway.metrics import Metrics, gang_gauges, gauge
+from macfleet.gateway.lines import DEFAULT
+from macfleet.gateway.metrics import Metrics, gang_gauges, gauge, key_gauges
 from macfleet.gateway.model_text import ModelText
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ class Service:
         self._send = send
         self._memory = EpochMemory(config.state_dir / "epoch")
         self.gang = Gang(tuple(_seat(seat.model_dump()) for seat in config.workers), epoch=self._memory.epoch)
-        self.desk = Desk(config.concurrency, config.queue_limit, self._to_first_rank, self.metrics)
+        own_limits = {name: client.concurrency for name, client in config.api_keys.items()}
+        self.desk = Desk(config.concurrency, config.queue_limit, self._to_first_rank, self.metrics, own_limits)
         self.metrics.observe(self._gauges)
 
     def hear(self, message: FromWorker) -> None:
@@ -51,8 +53,11 @@ class Service:
         """To be called a few times a second."""
         self._take(tick(self.gang, time.monotonic(), self.config.heartbeat_timeout_s))
 
-    def enter(self, request: Request, prompt: tuple[int, ...]) -> tuple[Ticket, ...]:
-        """A place for each answer that is wanted. Raises ApiError: the prompt empty or too long, the queue full, the service not ready."""
+    def enter(self, request: Request, prompt: tuple[int, ...], key: str = DEFAULT) -> tuple[Ticket, ...]:
+        """A place for each answer that is wanted, for the API key of this name.
+
+        Raises ApiError: the prompt empty or too long, the queue full, the key at its limit, the service not ready.
+        """
         room = self.config.context_tokens - len(prompt)
         if not prompt:
             raise empty_prompt(request.prompt_param)
@@ -67,7 +72,7 @@ class Service:
         tickets: list[Ticket] = []
         try:
             for index in range(request.n):
-                tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index, grammar), text.eos))
+                tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index, grammar), text.eos, key))
         except ApiError:
             for ticket in tickets:  # all or none
                 self.desk.leave(ticket, "refused")
@@ -132,6 +137,8 @@ class Service:
         yield gauge("macfleet_requests_running", "Requests in the pipeline", self.desk.running)
         yield gauge("macfleet_requests_waiting", "Requests in the queue", self.desk.waiting)
         yield gauge("macfleet_draining", "1 while new requests are refused for maintenance", self.is_draining)
+        if self.config.api_keys:
+            yield from key_gauges(self.desk.lines)
         yield from gang_gauges(self.gang, time.monotonic())
 
 
