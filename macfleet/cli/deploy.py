@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from macfleet.cli.output import Output
-    from macfleet.core.secret import Secret
+    from macfleet.engines.base import ApiKeys
     from macfleet.inventory.mac import Inventory, Mac, Service
     from macfleet.models.card import ModelCard
     from macfleet.serving.deploy import Deployment
@@ -82,6 +82,7 @@ def deploy(
     from macfleet.models.store import model_store
     from macfleet.serving.choose import choose_service
     from macfleet.serving.gang import plan_gang, read_gang
+    from macfleet.serving.keys import read_keys
     from macfleet.serving.model import find_model
     from macfleet.serving.services import read_services
 
@@ -97,7 +98,7 @@ def deploy(
         _answer_plan(session.output, plan)
         raise typer.Exit(_exit_code(plan))
     deadline_s = _seconds(deadline)
-    key = _key(session, service)  # a missing key is said before anything is read
+    keys = read_keys(service, fleet_inventory.path.parent)  # a missing key is said before anything is read
     with session.fleet() as fleet:
         report = read_gang(fleet, [fleet_inventory.mac(member) for member in service.macs])
         services, asked = read_services(fleet)
@@ -111,7 +112,7 @@ def deploy(
         for member in service.macs:
             if (error := asked.errors().get(member)) is not None:
                 raise error  # what runs there now is not known, so nothing may be put over it
-        deployment = _deploy(session, fleet, plan, report.values(), found, services, key, deadline_s)
+        deployment = _deploy(session, fleet, plan, report.values(), found, services, keys, deadline_s)
     _answer(session.output, deployment, fleet_inventory.mac(deployment.deployed.head))
 
 
@@ -137,7 +138,7 @@ def _plan(session: Session, service: Service, card: ModelCard, *, offline: bool)
 
 
 def _deploy(
-    session: Session, fleet: Any, plan: GangPlan, facts: Any, model: Any, services: dict[str, Deployed], key: Secret | None,
+    session: Session, fleet: Any, plan: GangPlan, facts: Any, model: Any, services: dict[str, Deployed], keys: ApiKeys,
     deadline_s: float | None,
 ) -> Deployment:  # fmt: skip
     from macfleet.fleet.lock import fleet_lock
@@ -150,19 +151,13 @@ def _deploy(
         session.journal.write("deploy", service=service.name, model=service.model, macs=list(service.macs))
         try:
             deployment = run(
-                fleet, plan, facts, model, services=services, key=key, deadline_s=deadline_s, say=session.output.talk
+                fleet, plan, facts, model, services=services, keys=keys, deadline_s=deadline_s, say=session.output.talk
             )  # fmt: skip
         except BaseException as error:
             session.journal.write("deploy-failed", service=service.name, error=str(error) or type(error).__name__)
             raise
         session.journal.write("deployed", service=service.name, canary=deployment.passed.sentence, took_s=round(deployment.took_s, 1))
     return deployment
-
-
-def _key(session: Session, service: Service) -> Secret | None:
-    from macfleet.fleet.secrets import read_secret
-
-    return read_secret(service.api_key, session.inventory.path.parent) if service.api_key else None
 
 
 def _chosen(

@@ -111,6 +111,7 @@ def as_json(inventory: Inventory, macs: Sequence[Mac]) -> dict[str, Any]:
                 "control_port": service.control_port,
                 "kv_bits": service.kv_bits,
                 "api_key": str(service.api_key) if service.api_key else None,
+                "api_keys": {key.name: {"key": str(key.source), "concurrency": key.concurrency} for key in service.api_keys},
             }
             for service in inventory.services
         ],

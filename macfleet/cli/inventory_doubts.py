@@ -36,7 +36,7 @@ def _unknown_model(inventory: Inventory, service: Service) -> Iterator[str]:
 
 
 def _open_to_everybody(service: Service) -> Iterator[str]:
-    if service.api_key is None and not _is_loopback(service.listen):
+    if not service.wants_key and not _is_loopback(service.listen):
         yield (
             f"services/{service.name}: it listens on {service.listen} without an api_key; "
             f"whoever reaches {service.macs[0]} may use it"

@@ -36,6 +36,23 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class ClientKey:
+    """One client's key by its name. `concurrency`: how many of its requests are answered at once; None: as many as of all."""
+
+    name: str
+    key: Secret
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class ApiKeys:
+    """Who may ask: `own` is the service's, with which one may also operate it. Nothing of both: everybody who can connect."""
+
+    own: Secret | None = None
+    clients: tuple[ClientKey, ...] = ()
+
+
+@dataclass(frozen=True)
 class Gang:
     """A service, placed, linked and keyed: everything an engine must know. Seats are in rank order, the head first.
 
@@ -50,7 +67,7 @@ class Gang:
     gateway_keys: KeyPair
     control_address: str
     model_dir_name: str
-    api_key: Secret | None = None
+    api_keys: ApiKeys = ApiKeys()
     is_proved: bool = False
     batched: bool | None = None
     wired_gate: bool = True

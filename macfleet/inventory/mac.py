@@ -36,6 +36,15 @@ class Mac:
 
 
 @dataclass(frozen=True)
+class ApiKey:
+    """A key for some of a service's clients. `concurrency`: how many of its requests are answered at once; None: as many as of all."""
+
+    name: str
+    source: SecretSource
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
 class Service:
     """A model served by a gang of workers behind a gateway. The first of `macs` is the head: the gateway lives there."""
 
@@ -49,6 +58,12 @@ class Service:
     control_port: int = 8081
     kv_bits: int | None = None
     api_key: SecretSource | None = None
+    api_keys: tuple[ApiKey, ...] = ()
+
+    @property
+    def wants_key(self) -> bool:
+        """Whether a client must have one."""
+        return self.api_key is not None or bool(self.api_keys)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from posixpath import normpath
 from macfleet.core.near import did_you_mean
 from macfleet.core.units import GIB, format_size
 from macfleet.inventory import hardware as catalog
-from macfleet.inventory.mac import Cable, Inventory, Mac, ModelSource, Service, SshSettings
+from macfleet.inventory.mac import ApiKey, Cable, Inventory, Mac, ModelSource, Service, SshSettings
 from macfleet.inventory.schema import InventoryFile, MacSection, ServiceSection
 from macfleet.inventory.settings import Settings, merged
 from macfleet.inventory.yaml_text import Path as Place
@@ -98,6 +98,7 @@ def _service(name: str, section: ServiceSection, file: InventoryFile, macs: dict
         control_port=own_control_port or port + 1,
         kv_bits=section.kv_bits,
         api_key=section.api_key,
+        api_keys=tuple(ApiKey(name, each.key, each.concurrency) for name, each in section.api_keys.items()),
     )
 
 

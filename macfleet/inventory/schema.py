@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -76,6 +76,12 @@ def _root(text: str) -> str:
     return text
 
 
+def _kv_bits(bits: int) -> int:
+    if bits not in (4, 8):
+        raise ValueError(f"a KV cache is kept in 4 or 8 bits, not in {bits}; leave it out for one as wide as activations")
+    return bits
+
+
 def _empty_if_none(value: Any) -> Any:
     return {} if value is None else value
 
@@ -83,6 +89,7 @@ def _empty_if_none(value: Any) -> Any:
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"})]
 HardwareId = Annotated[str, AfterValidator(_hardware), WithJsonSchema({"type": "string", "enum": catalog.names()})]
 CableText = Annotated[str, AfterValidator(_cable), WithJsonSchema({"type": "string", "pattern": f"^{CABLE}$"})]
+KvBits = Annotated[int, AfterValidator(_kv_bits), WithJsonSchema({"type": "integer", "enum": [4, 8]})]
 Listen = Annotated[str, AfterValidator(_address)]
 
 
@@ -118,18 +125,34 @@ class MacSection(Strict):
     settings: Settings = Settings()
 
 
+class ApiKeySection(Strict):
+    key: SecretSource = Field(description="The client sends it as a bearer key")
+    concurrency: int | None = Field(
+        None, ge=1, description="Requests with it that are answered at the same time; without it, the service's"
+    )
+
+
 class ServiceSection(Strict):
     model: str = Field(description="A model card's name or a name under `models`", examples=["deepseek-v3"])
     macs: tuple[str, ...] = Field(description="Macs, groups or patterns such as studio-*; the first is the head", min_length=1)
     context: int = Field(8192, ge=1, description="Tokens of prompt and answer together, per request")
     concurrency: int = Field(4, ge=1, description="Requests that are answered at the same time")
-    kv_bits: Literal[4, 8] | None = Field(
+    kv_bits: KvBits | None = Field(
         None, description="Bits of a value in the KV cache; without it, as wide as activations. Its requests are then answered one by one"
     )
     port: Port | None = Field(None, description="Where its clients connect on the head Mac; without it, settings.gateway.port")
     control_port: Port | None = Field(None, description="Where its workers connect on the head Mac; without it, port + 1")
     listen: Listen | None = Field(None, description="Address the gateway binds; without it, settings.gateway.listen")
-    api_key: SecretSource | None = Field(None, description="Clients must send it as a bearer key")
+    api_key: SecretSource | None = Field(None, description="Clients must send it as a bearer key; whoever has it may also operate")
+    api_keys: Annotated[dict[Name, ApiKeySection], BeforeValidator(_empty_if_none)] = Field(
+        {}, description="Keys of single clients, by a name that metrics show; they are served in turn"
+    )
+
+    @model_validator(mode="after")
+    def _names_of_keys(self) -> ServiceSection:
+        if "default" in self.api_keys:
+            raise ValueError('"default" is what metrics call those who come with `api_key` itself; give this key another name')
+        return self
 
 
 class ModelSection(Strict):

@@ -12,10 +12,9 @@ from macfleet.core.data import data_path
 from macfleet.core.errors import Interrupted, MacfleetError, ServiceFailed, Unreachable
 from macfleet.core.fact import Facts
 from macfleet.core.outcome import Report
-from macfleet.core.secret import Secret
 from macfleet.core.units import format_size
 from macfleet.core.words import count
-from macfleet.engines.base import Gang
+from macfleet.engines.base import ApiKeys, Gang
 from macfleet.engines.mlx import MlxEngine, link_ports
 from macfleet.fleet.connection import Connection
 from macfleet.fleet.fleet import Fleet
@@ -38,6 +37,7 @@ from macfleet.serving.stop import stop_service
 T = TypeVar("T")
 Say = Callable[[str], None]
 
+NO_KEYS = ApiKeys()
 _AGAIN = "run the same command again; weights that are there and true are not sent twice"
 _START_S = 180.0  # Python, mlx and the gang finding each other, on a busy Mac
 _LOAD_BYTES_PER_S = 1e9  # a slow SSD, cold
@@ -60,7 +60,7 @@ def deploy(
     model: Model,
     *,
     services: Mapping[str, Deployed],
-    key: Secret | None = None,
+    keys: ApiKeys = NO_KEYS,
     deadline_s: float | None = None,
     say: Say = lambda text: None,
 ) -> Deployment:
@@ -71,7 +71,7 @@ def deploy(
     the same is done, and said by Interrupted.
     """
     began = fleet.clock.monotonic()
-    gang = make_gang(fleet.inventory, plan, facts, model.name, key)
+    gang = make_gang(fleet.inventory, plan, facts, model.name, keys)
     old = services.get(plan.service.name)
     deployed = describe(gang, plan, _later_than(old, fleet.clock.now()))
     try:

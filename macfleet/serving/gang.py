@@ -69,7 +69,7 @@ class GangPlan:
         if not is_proven(self.card.family):
             head = self.placement.stages[0].mac
             said.append(f'no test proves that models of the family "{self.card.family}" survive a split: {head} tries it first')
-        if not is_loopback(open_to) and self.service.api_key is None:
+        if not is_loopback(open_to) and not self.service.wants_key:
             said.append(
                 f"{self.service.name} listens on {open_to or 'every address'} without an api_key: whoever reaches the port may use it"
             )

@@ -13,7 +13,7 @@ import zmq
 from macfleet.core.errors import ServiceFailed
 from macfleet.core.fact import Facts, Unknown
 from macfleet.core.secret import Secret
-from macfleet.engines.base import Gang, KeyPair, Seat
+from macfleet.engines.base import ApiKeys, Gang, KeyPair, Seat
 from macfleet.inventory.mac import Inventory, Mac
 from macfleet.macos.runtime import Runtime, runtime
 from macfleet.serving.account import ACCOUNT
@@ -23,7 +23,7 @@ from macfleet.serving.services import Deployed, DeployedStage
 from macfleet.serving.staging import Staged
 
 
-def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], model_dir_name: str, key: Secret | None) -> Gang:
+def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], model_dir_name: str, keys: ApiKeys) -> Gang:
     """The plan with new keys and the accounts that were read."""
     if plan.links is None:
         raise ServiceFailed(f"{plan.service.name} was not deployed: {', '.join(plan.assumed)} could not be read")
@@ -37,7 +37,7 @@ def make_gang(inventory: Inventory, plan: GangPlan, facts: Mapping[str, Facts], 
         gateway_keys=_new_keys(),
         control_address=lan_address(head, facts[head.name]),
         model_dir_name=model_dir_name,
-        api_key=key,
+        api_keys=keys,
         drain_s=head.settings.reboot.drain,
     )
 
@@ -59,7 +59,7 @@ def describe(gang: Gang, plan: GangPlan, now: float) -> Deployed:
         control_port=service.control_port,
         context_tokens=service.context_tokens,
         concurrency=service.concurrency,
-        needs_key=gang.api_key is not None,
+        needs_key=gang.api_keys.own is not None,
         deployed_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         deployed_by=f"{getpass.getuser()} on {platform.node()}",
     )

@@ -8,7 +8,7 @@ import pytest
 from macfleet.core.data import data_path
 from macfleet.core.secret import Secret
 from macfleet.core.units import GIB
-from macfleet.engines.base import Gang, KeyPair, Seat
+from macfleet.engines.base import ApiKeys, ClientKey, Gang, KeyPair, Seat
 from macfleet.engines.mlx import MlxEngine, link_ports
 from macfleet.gateway.config import GatewayConfig
 from macfleet.inventory.mac import Mac, Service
@@ -41,7 +41,7 @@ def gang(kind="tcp", *, devices=(), root="/", settings=None):
         gateway_keys=keys("g"),
         control_address="10.0.0.1",
         model_dir_name="smollm2-135m",
-        api_key=Secret("sk-very-secret"),
+        api_keys=ApiKeys(Secret("sk-very-secret"), (ClientKey("red", Secret("sk-red-secret"), 4),)),
     )
 
 
@@ -81,12 +81,14 @@ def test_the_gateway_gets_a_config_that_the_gateway_understands():
     assert [seat.public_key for seat in config.workers] == ["a" * 40, "b" * 40, "c" * 40]
     assert config.control_bind == "tcp://10.0.0.1:8081"
     assert config.api_key.get_secret_value() == "sk-very-secret"
+    assert (config.api_keys["red"].key.get_secret_value(), config.api_keys["red"].concurrency) == ("sk-red-secret", 4)
 
 
 def test_secrets_stand_only_in_files_of_mode_600():
     for job in jobs(gang()):
         assert job.files[0].mode == 0o600
         assert "sk-very-secret" not in repr(job)
+        assert "sk-red-secret" not in repr(job)
         assert "AAAA" not in repr(job) + job.plist
 
 

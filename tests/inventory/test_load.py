@@ -215,6 +215,35 @@ def test_a_service_on_a_mac_that_is_written_wrongly_is_not_told_that_there_is_no
     assert complaints(text) == ['inventory.yaml:17: macs/studio-1/memory: "512" is not a size; write "512 GiB"']
 
 
+def with_service(line):
+    return SMALL.replace("macs: [studio-*]", f"macs: [studio-*], {line}")
+
+
+def test_a_service_may_have_several_keys_and_its_cache_in_fewer_bits():
+    [service] = load(with_service("kv_bits: 8, api_keys: {red: {key: {env: RED}, concurrency: 2}, blue: {key: {env: BLUE}}}")).services
+
+    assert service.kv_bits == 8
+    assert service.wants_key
+    assert [(key.name, key.source.env, key.concurrency) for key in service.api_keys] == [("red", "RED", 2), ("blue", "BLUE", None)]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("kv_bits: 6", "kv_bits: a KV cache is kept in 4 or 8 bits, not in 6"),
+        ("api_keys: {red: {key: sk-red}}", "api_keys/red/key: a secret does not stand in the inventory"),
+        ("api_keys: {red: {key: {env: RED}, concurrency: 0}}", "api_keys/red/concurrency"),
+        ("api_keys: {default: {key: {env: RED}}}", '"default" is what metrics call those who come with `api_key` itself'),
+    ],
+)
+def test_keys_and_bits_that_cannot_be_are_refused(line, said):
+    [complaint] = complaints(with_service(line))
+
+    assert complaint.startswith("inventory.yaml:24: services/chat")
+    assert said in complaint
+    assert "sk-red" not in complaint
+
+
 def test_two_services_cannot_have_one_port_of_one_head():
     text = SMALL.replace("models:", "  other: {model: x, macs: [studio-1], port: 8999}\nmodels:")
 
