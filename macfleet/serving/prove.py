@@ -61,12 +61,12 @@ def prove_on(mac: Mac, connection: Connection, model: Model, python: str, kv_bit
             fetch_files(mac, connection, model, directory, ["config.json"])
         else:
             connection.put((model.directory / "config.json").read_bytes(), join(directory, "config.json"))
-        return _understand(mac, model, connection.run([asking])[0])
+        return _understand(mac, model, connection.run([asking])[0], kv_bits)
     finally:
         connection.run([command("rm", "-rf", directory)])
 
 
-def _understand(mac: Mac, model: Model, result: Result) -> Proved:
+def _understand(mac: Mac, model: Model, result: Result, kv_bits: int | None) -> Proved:
     try:
         said = json.loads(result.stdout.strip().rpartition("\n")[2])
         is_proved = said["is_proved"]
@@ -79,9 +79,12 @@ def _understand(mac: Mac, model: Model, result: Result) -> Proved:
             hint=f"`{result.command}` on that Mac says more",
         ) from None
     if not is_proved:
+        kept = f" with its KV cache in {kv_bits} bits" if kv_bits else ""
         raise NotProved(
-            f'{model.name} is not served: the proof of the family "{said["family"]}" failed on {mac.name}: {said["reason"]}',
+            f'{model.name} is not served: the proof of the family "{said["family"]}"{kept} failed on {mac.name}: {said["reason"]}',
             truths=(f"it was tried with a {_WORDS} of its config, by mlx-lm {said['mlx_lm']}", "no weight was sent, no job was started"),
-            hint="`macfleet deploy` without --unproven lists the families that are known to survive a split",
+            hint="it may go well without `kv_bits`"
+            if kv_bits
+            else "`macfleet deploy` without --unproven lists the families that are known to survive a split",
         )
     return Proved(mac.name, said["family"], said["layers"], said["mlx_lm"], said["why_alone"], said["took_s"])

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from macfleet.core.errors import RequestError
+from macfleet.core.errors import MacfleetError, RequestError
 from macfleet.core.json_log import JsonFormatter
 from macfleet.models.kv import GROUP_SIZES, KvQuantization
 
@@ -44,13 +44,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _answer(config: Mapping[str, Any], kv: KvQuantization | None) -> dict[str, Any]:
-    from macfleet.worker.mlx.prove import NotProved, prove
+    from macfleet.worker.mlx.prove import prove
 
     began = time.monotonic()
     said = {"family": str(config.get("model_type")), "mlx_lm": version("mlx-lm")}
     try:
         proof = prove(config, kv)
-    except NotProved as error:
+    except MacfleetError as error:
         return {**said, "is_proved": False, "reason": str(error)}
     except Exception as error:  # a stage that does not even run is as wrong as one that says something else
         return {**said, "is_proved": False, "reason": f"{type(error).__name__}: {error}"}

@@ -6,10 +6,15 @@ import signal
 import socket
 
 import pytest
-from openai import OpenAI
+import yaml
+from openai import AuthenticationError, OpenAI
 
+from macfleet.models.shrink import shrunken
+from macfleet.models.store import model_store
+from macfleet.worker.mlx.tiny import make_tiny
 from tests.rehearsal.served import MODEL, SERVICE, answers, base_url, deploy, eventually, macs_of, served, status_of
 from tests.rehearsal.stage import Stage
+from tests.worker.full_configs import RING_MINI
 
 pytestmark = pytest.mark.rehearsal
 
@@ -98,8 +103,6 @@ def test_a_taken_port_is_said_before_anything_starts(stage):
 
 
 def test_a_truncated_model_is_refused_and_nothing_is_changed(stage, tmp_path):
-    from macfleet.models.store import model_store
-
     shutil.copytree(model_store(os.environ) / MODEL, tmp_path / "broken")
     weights = next((tmp_path / "broken").glob("model*.safetensors"))
     os.truncate(weights, weights.stat().st_size - 1000)
@@ -139,6 +142,75 @@ def test_a_stopped_service_leaves_no_job_no_secret_and_a_free_port(stage):
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
+
+
+@pytest.fixture
+def elsewhere(stage, tmp_path):
+    """The same fleet, with other models and other services."""
+    operator = Stage(stage.folder)
+    written = yaml.safe_load(stage.inventory.read_text())
+    keys = {"red": {"key": {"env": "RED_KEY"}, "concurrency": 1}}
+    written["services"] = {"strange": {"model": "strange", "macs": macs_of(stage)[:2], "context": 256, "kv_bits": 8, "api_keys": keys}}
+    inventory = stage.folder / "strange.yaml"  # beside the other: paths in it are relative
+    inventory.write_text(yaml.safe_dump(written, sort_keys=False))
+    operator.environment |= {"MACFLEET_MODELS": str(tmp_path), "MACFLEET_INVENTORY": str(inventory), "RED_KEY": "sk-red"}
+    return operator
+
+
+APERTUS = {
+    "model_type": "apertus",
+    "hidden_size": 256,
+    "intermediate_size": 512,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0,
+    "rope_scaling": None,
+    "max_position_embeddings": 2048,
+    "attention_bias": False,
+    "mlp_bias": False,
+    "post_norm": False,
+    "qk_norm": True,
+    "tie_word_embeddings": False,
+}
+
+
+def make_strange(folder, config):
+    """Weights of a family that is on no list: small and random, with SmolLM2's tokenizer."""
+    tokens = {"vocab_size": 49152, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+    directory = make_tiny(folder / "strange", config | tokens)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(model_store(os.environ) / MODEL / file, directory / file)
+
+
+def test_a_family_on_no_list_is_served_once_its_head_has_proved_it(elsewhere, tmp_path):
+    make_strange(tmp_path, APERTUS)
+
+    refused = elsewhere.must("deploy", "--model", "strange", "--yes", exit_code=2)
+    served = elsewhere.must("deploy", "--model", "strange", "--unproven", "--yes")
+    chatted = elsewhere.must("chat", "strange", "Hello", "--max-tokens", "4")
+    with OpenAI(base_url=f"{base_url(elsewhere)}/v1", api_key="sk-red", timeout=60, max_retries=0) as client:
+        answer = client.completions.create(model="strange", prompt="Hello", max_tokens=4)
+    with pytest.raises(AuthenticationError), OpenAI(base_url=f"{base_url(elsewhere)}/v1", api_key="sk-blue", max_retries=0) as client:
+        client.models.list()
+
+    assert 'models of the family "apertus" are not served' in refused.stderr
+    assert 'the family "apertus" is proved on studio-1 with mlx-lm' in served.stderr
+    assert "their KV caches in 8 bits" in served.stderr
+    assert answer.usage.completion_tokens == 4
+    assert chatted.stdout.strip()
+    elsewhere.must("stop", "strange", "--yes")
+
+
+def test_a_family_that_goes_wrong_without_an_error_is_not_served(elsewhere, tmp_path):
+    make_strange(tmp_path, next(shrunken(RING_MINI)))
+
+    refused = elsewhere.must("deploy", "--model", "strange", "--name", "other", "--unproven", "--yes", exit_code=1)
+
+    assert 'the proof of the family "bailing_moe_linear" failed on studio-1: layers' in refused.stderr
+    assert "no weight was sent, no job was started" in refused.stderr
+    assert elsewhere.must("status", "--json").json["services"] == []
 
 
 def test_stopping_what_is_not_there_is_a_wrong_request(stage):

@@ -92,7 +92,7 @@ def _own_layers_only(
             own.update(_checked(self, dict(weights), first, last))
             return super().load_weights(list(own.items()), strict=False)
 
-    OwnLayers.__name__ = base.__name__
+    OwnLayers.__name__, OwnLayers.__module__ = base.__name__, base.__module__
     return OwnLayers, arguments
 
 

@@ -283,7 +283,10 @@ def _runnable(config: Mapping[str, Any], folder: Path, kv: KvQuantization | None
                 whole = Whole(make_tiny(folder / f"{number}-{seed}", small, seed=seed), kv)
                 said = whole.says(PROMPT)
             except (Exception, SystemExit) as error:  # a family may do anything, models/olmo.py of mlx-lm even exits
-                said, why = [], str(error) or type(error).__name__
+                said, why = (
+                    [],
+                    f"its code ends the process ({error})" if isinstance(error, SystemExit) else str(error) or type(error).__name__,
+                )
             else:
                 why = "" if all(np.isfinite(logprobs).all() for _, logprobs in said) else "its numbers overflow"
             if why:
