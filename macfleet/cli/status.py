@@ -84,12 +84,17 @@ def _show_service(output: Output, service: ServiceStatus) -> None:
 
 def _mac_text(mac: MacStatus) -> str:
     from macfleet.core.units import format_size
+    from macfleet.core.words import count
 
     if mac.error is not None:
         return mac.error.what
     parts = [f"layers {mac.layers[0]}-{mac.layers[1] - 1}", f"worker {_job_text(mac.worker)}"]
     if mac.rss_bytes:
         parts.append(format_size(mac.rss_bytes))
+    if mac.busy_share is not None:
+        parts.append(f"{mac.busy_share:.0%} busy")
+    if mac.lanes:
+        parts.append(f"{count(len(mac.lanes), 'batch', 'batches')} of {' and '.join(map(str, mac.lanes))}")
     if mac.is_head:
         parts.append(f"gateway {_job_text(mac.gateway)}")
     if mac.seen_by_gateway:

@@ -34,6 +34,8 @@ class MacStatus:
     is_head: bool = False
     seen_by_gateway: str = ""
     rss_bytes: int | None = None
+    busy_share: float | None = None  # of its time, computing
+    lanes: tuple[int, ...] = ()  # the head's: how many requests share each batch
     error: MacfleetError | None = None
 
     @property
@@ -50,6 +52,8 @@ class MacStatus:
             "gateway": _job_json(self.gateway, self.error) if self.is_head else None,
             "seen_by_gateway": self.seen_by_gateway or None,
             "rss_bytes": self.rss_bytes,
+            "busy_share": self.busy_share,
+            "lanes": list(self.lanes),
             "error": str(self.error) if self.error else None,
         }
 
@@ -199,6 +203,7 @@ def _mac_status(deployed: Deployed, rank: int, outcome: Outcome[tuple[Job | None
     error = MacfleetError("it is not in this inventory") if outcome is None else outcome.error
     worker, gateway = outcome.value if outcome is not None and outcome.value is not None else (None, None)
     seen = health.worker(stage.mac) or {}
+    work = seen.get("work") or {}
     return MacStatus(
         mac=stage.mac,
         rank=rank,
@@ -208,6 +213,8 @@ def _mac_status(deployed: Deployed, rank: int, outcome: Outcome[tuple[Job | None
         is_head=rank == 0,
         seen_by_gateway=str(seen.get("state", "")),
         rss_bytes=seen.get("rss_bytes"),
+        busy_share=work.get("busy_share"),
+        lanes=tuple(work.get("lanes", ())),
         error=error,
     )
 
