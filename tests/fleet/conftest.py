@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from macfleet.fleet.ssh import open_connection
 from tests.fleet.sshd import Sshd
 
 
@@ -26,3 +27,11 @@ def make_sshd(tmp_path):
 def sshd(make_sshd):
     """One real OpenSSH server."""
     return make_sshd()
+
+
+@pytest.fixture
+def line(sshd):
+    """An open connection to the one server."""
+    connection = open_connection(sshd.mac, sshd.ssh)
+    yield connection
+    connection.close()
