@@ -17,7 +17,7 @@ from macfleet.core.finding import Finding
 from macfleet.inventory import hardware
 from macfleet.inventory.mac import Mac
 from macfleet.inventory.settings import Topology
-from macfleet.macos import ibv, ifconfig, networksetup, rdma_ctl, sw_vers, system_profiler
+from macfleet.macos import cable_rdma, ibv, ifconfig, networksetup, rdma_ctl, sw_vers, system_profiler
 from macfleet.macos.system_profiler import Port
 
 FIRST_MACOS = "26.2"
@@ -48,17 +48,7 @@ class Rdma:
     want = "RDMA enabled, its devices there, and active on every port that is cabled to a Mac"
 
     def facts(self, mac: Mac) -> Sequence[Fact[Any]]:
-        if not is_wanted(mac):
-            return ()
-        return (
-            sw_vers.VERSION,
-            system_profiler.THUNDERBOLT,
-            rdma_ctl.STATUS,
-            ibv.DEVICES,
-            ibv.PORTS,
-            networksetup.HARDWARE_PORTS,
-            ifconfig.INTERFACES,
-        )
+        return cable_rdma.FACTS if is_wanted(mac) else ()
 
     def judge(self, mac: Mac, facts: Facts) -> Sequence[Finding]:
         if not is_wanted(mac):

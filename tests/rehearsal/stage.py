@@ -28,6 +28,11 @@ class Ended:
     def json(self) -> Any:
         return json.loads(self.stdout)
 
+    @property
+    def lines(self) -> dict[str, str]:
+        """Mac → what the line about it says first."""
+        return {line.split()[0]: line.split()[1] for line in self.stdout.splitlines() if line.startswith("studio-")}
+
     def __str__(self) -> str:
         return f"$ macfleet {' '.join(self.words)}\n{self.stdout}{self.stderr}[exit {self.exit_code}]"
 
@@ -39,6 +44,10 @@ class Stage:
         self.folder = folder
         self.inventory = folder / "inventory.yaml"
         self.environment = {**os.environ, "MACFLEET_INVENTORY": str(self.inventory), "COLUMNS": "200", "NO_COLOR": "1"}
+
+    def root(self, mac: str) -> Path:
+        """Where this Mac's files are on this machine."""
+        return self.folder / "macs" / mac / "root"
 
     def type(self, *words: str, timeout_s: float = 300) -> Ended:
         ended = subprocess.run(

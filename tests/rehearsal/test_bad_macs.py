@@ -29,17 +29,8 @@ def stage(fleet):
     fleet.must("lab", "heal")
 
 
-def root(stage, mac):
-    return stage.folder / "macs" / mac / "root"
-
-
 def outcomes(ended):
     return {mac["mac"]: mac["outcome"] for mac in ended.json["macs"]}
-
-
-def lines(ended):
-    """Mac → what the line about it says first."""
-    return {line.split()[0]: line.split()[1] for line in ended.stdout.splitlines() if line.startswith("studio-")}
 
 
 def finding(ended, mac, check):
@@ -60,7 +51,7 @@ def test_a_mac_that_accepts_and_never_answers_is_said_and_its_neighbour_is_answe
 
     assert outcomes(verified) == {ONE: "differs", TWO: "unreachable"}
     assert "takes the connection but says nothing; gave up after 5 s" in finding(verified, TWO, "reachable")["have"]
-    assert lines(changed) == {ONE: "changed", TWO: "unreachable"}
+    assert changed.lines == {ONE: "changed", TWO: "unreachable"}
     assert f"error: {TWO}: 127.0.0.1:" in changed.stderr
     assert "asleep, hung or starting" in changed.stderr
     assert works_again(stage)
@@ -132,7 +123,7 @@ def test_sudo_that_asks_changes_nothing_there_and_says_the_line_for_sudoers(stag
     rolled = stage.must("rolling-reboot", "--yes", exit_code=3)
 
     assert finding(verified, TWO, "sudo")["verdict"] == "fail"
-    assert lines(provisioned) == {ONE: "changed", TWO: "failed"}
+    assert provisioned.lines == {ONE: "changed", TWO: "failed"}
     assert f"error: sudo asks for a password on {TWO}, and nobody is there to type it: nothing was changed there\n" in provisioned.stderr
     assert "NOPASSWD: ALL" in provisioned.stderr
     assert outcomes(shown) == {ONE: "free", TWO: "failed"}
@@ -161,14 +152,14 @@ def test_a_mac_that_dies_in_the_middle_of_a_command_is_said_and_the_others_finis
 
 
 def test_a_mac_that_dies_in_the_middle_of_provision_says_how_far_it_came_and_goes_on_when_it_is_back(stage):
-    runtimes = root(stage, TWO) / "opt/macfleet/runtimes"
+    runtimes = stage.root(TWO) / "opt/macfleet/runtimes"
 
     with under_way(stage, "provision", "--yes") as running:
         running.until(lambda: runtimes.exists() and any(runtimes.iterdir()), "the runtime is being installed")
         stage.must("lab", "fault", "mac-down", TWO)
         ended = running.end()
 
-    assert lines(ended) == {ONE: "changed", TWO: "unreachable"}, str(ended)
+    assert ended.lines == {ONE: "changed", TWO: "unreachable"}, str(ended)
     assert ended.exit_code == 3
     assert f"error: {TWO}: the connection dropped before `" in ended.stderr
     assert "  done: the first " in ended.stderr
@@ -189,9 +180,9 @@ def test_a_change_that_a_full_disk_stops_leaves_nothing_half_written(stage):
     verified = stage.must("verify", "--json", exit_code=1)
     ended = stage.must("provision", "--yes", "--playbook", str(playbook), exit_code=3)
 
-    home = root(stage, TWO) / "opt/macfleet"
+    home = stage.root(TWO) / "opt/macfleet"
     assert finding(verified, TWO, "disk-space")["verdict"] == "fail"
-    assert lines(ended) == {ONE: "changed", TWO: "failed"}
+    assert ended.lines == {ONE: "changed", TWO: "failed"}
     assert f"error: {TWO}: file /opt/macfleet/big: " in ended.stderr
     assert "  its disk has 100 MiB of " in ended.stderr
     assert "hint: remove models that no service uses" in ended.stderr

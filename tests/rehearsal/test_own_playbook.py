@@ -60,10 +60,6 @@ def pid(stage, mac):
     return next(line for line in said.splitlines() if "pid = " in line)
 
 
-def root(stage, mac):
-    return stage.folder / "macs" / mac / "root"
-
-
 def test_it_is_checked_without_asking_a_mac(stage):
     assert stage.must("playbook", "check", ours(stage)).stdout.endswith(
         "2 tasks, 1 handler, no mistakes, nor for 2 Macs of the inventory\n"
@@ -84,7 +80,7 @@ def test_a_dry_run_shows_the_file_and_writes_nothing(stage):
     shown = stage.must("run", ours(stage), "--dry-run", exit_code=1)
 
     assert "+pace slow" in shown.stdout
-    assert not (root(stage, "studio-1") / "etc/ours.conf").exists()
+    assert not (stage.root("studio-1") / "etc/ours.conf").exists()
 
 
 def test_it_is_run_and_a_second_run_changes_nothing(stage):
@@ -105,18 +101,18 @@ def test_a_change_wakes_the_handler_where_it_was_made(stage):
 
     assert pid(stage, "studio-1") == first
     assert pid(stage, "studio-2") != second
-    assert (root(stage, "studio-2") / "etc/ours.conf").read_text() == "pace quick\n"
+    assert (stage.root("studio-2") / "etc/ours.conf").read_text() == "pace quick\n"
 
 
 def test_a_batch_that_fails_keeps_the_mistake_small(stage):
-    settings = root(stage, "studio-1") / "etc/ours.conf"
+    settings = stage.root("studio-1") / "etc/ours.conf"
     settings.unlink()
     settings.mkdir()
 
     failed = stage.must("run", ours(stage), "--yes", "--var", "pace=odd", "--json", exit_code=3)
 
     assert failed.json["macs"][0]["outcome"] == "failed"
-    assert (root(stage, "studio-2") / "etc/ours.conf").read_text() == "pace quick\n"
+    assert (stage.root("studio-2") / "etc/ours.conf").read_text() == "pace quick\n"
     assert "was not begun: 1 Mac before it failed" in json.dumps(failed.json["macs"][1])
 
 

@@ -25,19 +25,10 @@ def stage(fleet):
     fleet.must("lab", "heal")
 
 
-def root(stage, mac):
-    return stage.folder / "macs" / mac / "root"
-
-
 def files(stage, mac):
     """Every file of a Mac that macfleet could have written, with its text."""
-    own = [path for path in root(stage, mac).rglob("*") if path.is_file() and "/Users/" not in str(path)]
-    return {str(path.relative_to(root(stage, mac))): path.read_bytes() for path in own}
-
-
-def lines(ended):
-    """Mac → what the line about it says first."""
-    return {line.split()[0]: line.split()[1] for line in ended.stdout.splitlines() if line.startswith("studio-")}
+    own = [path for path in stage.root(mac).rglob("*") if path.is_file() and "/Users/" not in str(path)]
+    return {str(path.relative_to(stage.root(mac))): path.read_bytes() for path in own}
 
 
 def trouble(ended, mac):
@@ -60,11 +51,11 @@ def test_sudo_for_some_commands_only_changes_nothing_and_says_which_rule_is_need
     ended = stage.must("provision", "--yes", "--only", "power", exit_code=3)
 
     assert trouble(verified, TWO)["sudo"] == ("fail", "sudo asks for a password for most commands: its rule names only some programs")
-    assert lines(ended) == {ONE: "changed", TWO: "failed"}
+    assert ended.lines == {ONE: "changed", TWO: "failed"}
     assert f"error: sudo asks for a password on {TWO}, and nobody is there to type it: nothing was changed there\n" in ended.stderr
     assert files(stage, TWO) == before
     stage.must("lab", "heal")
-    assert lines(stage.must("provision", "--yes", "--only", "power"))[TWO] == "changed"
+    assert stage.must("provision", "--yes", "--only", "power").lines[TWO] == "changed"
 
 
 def test_a_plist_that_launchd_refuses_is_said_and_the_job_is_loaded_when_it_takes_it(stage):
@@ -73,13 +64,13 @@ def test_a_plist_that_launchd_refuses_is_said_and_the_job_is_loaded_when_it_take
     ended = stage.must("provision", "--yes", "--only", "wired-limit", exit_code=3)
     verified = stage.must("verify", "--json", exit_code=1)
 
-    assert lines(ended) == {ONE: "changed", TWO: "failed"}
+    assert ended.lines == {ONE: "changed", TWO: "failed"}
     assert "Bootstrap failed: 5: Input/output error" in ended.stderr
     assert "dev.macfleet.wired-limit" in ended.stderr
     assert trouble(verified, TWO)["wired-limit-at-boot"][1].endswith("but launchd does not know it")
     assert trouble(verified, ONE).get("wired-limit-at-boot") is None
     stage.must("lab", "heal")
-    assert lines(stage.must("provision", "--yes", "--only", "wired-limit"))[TWO] == "changed"
+    assert stage.must("provision", "--yes", "--only", "wired-limit").lines[TWO] == "changed"
     assert trouble(stage.type("verify", "--json"), TWO).get("wired-limit-at-boot") is None
 
 
@@ -89,8 +80,8 @@ def test_a_file_that_does_not_fit_leaves_the_old_one_whole(stage):
 
     ended = stage.must(*playbook(stage, "x" * 2_000_000), exit_code=3)
 
-    notes = root(stage, TWO) / "opt/macfleet/notes"
-    assert lines(ended) == {ONE: "changed", TWO: "failed"}
+    notes = stage.root(TWO) / "opt/macfleet/notes"
+    assert ended.lines == {ONE: "changed", TWO: "failed"}
     assert "its disk has 100 MiB of " in ended.stderr
     assert notes.read_text() == "the old one"
     assert [path.name for path in notes.parent.iterdir() if path.name.startswith("notes")] == ["notes"]
@@ -122,7 +113,7 @@ def test_another_macos_or_an_intel_mac_is_provisioned_as_far_as_it_can_be_and_na
     ended = stage.type("provision", "--yes", "--only", "power")
 
     assert said in verified.stdout
-    assert lines(ended)[TWO] in ("ok", "changed"), str(ended)
+    assert ended.lines[TWO] in ("ok", "changed"), str(ended)
     assert "Traceback" not in verified.stderr + ended.stderr
 
 
@@ -130,7 +121,7 @@ def test_another_macos_or_an_intel_mac_is_provisioned_as_far_as_it_can_be_and_na
     "script", ["head -c 300 /dev/urandom", "exit 0", "echo '{}'", "kill -9 $$"], ids=["garbage", "nothing", "JSON", "killed"]
 )
 def test_a_mac_whose_programs_make_no_sense_is_not_known_and_not_changed(stage, script):
-    client = root(stage, TWO).parent / "bin/.client"
+    client = stage.root(TWO).parent / "bin/.client"
     good, before = client.read_text(), files(stage, TWO)
     client.write_text(f"#!/bin/sh\n{script}\n")
 
@@ -142,8 +133,8 @@ def test_a_mac_whose_programs_make_no_sense_is_not_known_and_not_changed(stage, 
     said = trouble(verified, TWO)
     assert {said[check][0] for check in ("macos-version", "hardware", "power", "filevault", "memory")} == {"unknown"}, str(verified)
     assert "Traceback" not in verified.stderr + shown.stderr + changed.stderr
-    assert lines(changed)[ONE] in ("ok", "changed")
-    assert lines(changed)[TWO] not in ("ok", "changed"), str(changed)
+    assert changed.lines[ONE] in ("ok", "changed")
+    assert changed.lines[TWO] not in ("ok", "changed"), str(changed)
     assert files(stage, TWO) == before
 
 
