@@ -52,3 +52,11 @@ def test_logprobs_are_of_all_tokens():
     assert picked.logprob == pytest.approx(3.0 - mx.logsumexp(LOGITS).item(), abs=1e-5)
     assert [token for token, _ in picked.top_logprobs] == [2, 3, 1, 0]
     assert Sampler(Sampling(logprobs=0), 4).pick(LOGITS).top_logprobs == ()
+
+
+def test_what_cannot_come_next_is_no_alternative():
+    impossible = mx.array([[0.0, -mx.inf, 3.0, -mx.inf]])
+
+    picked = Sampler(Sampling(logprobs=4), 4).pick(impossible)
+
+    assert [token for token, _ in picked.top_logprobs] == [2, 0]

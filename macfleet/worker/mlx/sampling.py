@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -72,7 +73,9 @@ class Sampler:
         if not self._wants:
             return ()
         best = mx.argsort(-logprobs)[: self._wants]
-        return tuple((int(token), value) for token, value in zip(_numbers(best), _numbers(logprobs[best]), strict=True))
+        found = zip(_numbers(best), _numbers(logprobs[best]), strict=True)
+        # What a grammar rules out is no alternative; and JSON, in which this travels, has no minus infinity.
+        return tuple((int(token), value) for token, value in found if value > -math.inf)
 
 
 def pick_rows(samplers: Sequence[Sampler], logits: mx.array) -> tuple[Picked | NotPicked, ...]:
