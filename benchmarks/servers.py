@@ -67,7 +67,16 @@ def process(
 
 
 @contextlib.contextmanager
-def macfleet(model_dir: Path, place: Path, *, stages: int, cores: Sequence[int], streams: int, delay_ms: float = 0.0) -> Iterator[Endpoint]:
+def macfleet(
+    model_dir: Path,
+    place: Path,
+    *,
+    stages: int,
+    cores: Sequence[int],
+    streams: int,
+    delay_ms: float = 0.0,
+    context_tokens: int = 4096,
+) -> Iterator[Endpoint]:
     """A gateway and its workers from configs written here: no SSH, no launchd. `delay_ms` is added to every link, each way."""
     layers = json.loads((model_dir / "config.json").read_text())["num_hidden_layers"]
     cuts = balanced_cuts(model_dir, layers, stages)
@@ -86,7 +95,7 @@ def macfleet(model_dir: Path, place: Path, *, stages: int, cores: Sequence[int],
         "public_key": gateway_keys[0].decode(),
         "secret_key": gateway_keys[1].decode(),
         "workers": seats,
-        "context_tokens": 4096,
+        "context_tokens": context_tokens,
         "concurrency": streams,
         "queue_limit": 1000,
         "state_dir": str(place / "state"),
@@ -105,7 +114,7 @@ def macfleet(model_dir: Path, place: Path, *, stages: int, cores: Sequence[int],
                 "secret_key": secret.decode(),
                 "gateway_public_key": gateway_keys[0].decode(),
                 "previous_public_key": keys[seat["rank"] - 1][0].decode(),
-                "context_tokens": 4096,
+                "context_tokens": context_tokens,
                 "concurrency": streams,
                 "heartbeat_file": str(place / f"heartbeat-{seat['rank']}.json"),
             }
