@@ -21,12 +21,12 @@ from macfleet.gateway.service import Service
 class Writer:
     """Writes one answer and gives its places back, whatever happens: `async with writer`."""
 
-    def __init__(self, service: Service, request: Request, tickets: Sequence[Ticket]):
+    def __init__(self, service: Service, request: Request, tickets: Sequence[Ticket], section: str):
         self._request = request
         self._prompt_tokens = len(tickets[0].prompt)
         self._answer = Answer(request.endpoint, answer_id(request.endpoint, tickets[0].id), service.config.model, int(time.time()))
         text = service.loaded_text()
-        self._growing = [Growing(index, ticket, request, text, service.desk) for index, ticket in enumerate(tickets)]
+        self._growing = [Growing(index, ticket, request, text, service.desk, section) for index, ticket in enumerate(tickets)]
         self._pieces = side_by_side(self._growing)
         self._first: Choice | None = None
 

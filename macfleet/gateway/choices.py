@@ -21,11 +21,11 @@ from macfleet.gateway.model_text import ModelText
 class Growing:
     """One answer: tokens from the desk become pieces of text. Gives its place back when it is closed."""
 
-    def __init__(self, index: int, ticket: Ticket, request: Request, text: ModelText, desk: Desk):
+    def __init__(self, index: int, ticket: Ticket, request: Request, text: ModelText, desk: Desk, section: str):
         self._index = index
         self._ticket = ticket
         self._desk = desk
-        self._text = text_stream(ticket, request, text)
+        self._text = text_stream(ticket, request, text, section)
         self._calls = 0
         self._logprobs = None if request.sampling.logprobs is None else Logprobs(request.endpoint, text.token_bytes)
         self._outcome = "cancelled"  # unless we hear otherwise, the client went away
@@ -56,14 +56,14 @@ class Growing:
         return Scored(token.token, token.logprob, token.top_logprobs)
 
 
-def text_stream(ticket: Ticket, request: Request, text: ModelText) -> TextStream:
-    """How this request's tokens become text: a completion is plain text, a chat has its model's sections."""
+def text_stream(ticket: Ticket, request: Request, text: ModelText, section: str) -> TextStream:
+    """How this request's tokens become text: a completion is plain text, a chat has its model's sections, and begins in this one."""
     if request.endpoint is Endpoint.COMPLETION:
         return TextStream(text.decode, request.stop)
     if not request.tools or text.parse_call is None:
-        return TextStream(text.decode, request.stop, Sections(text.marks.without(Section.TOOL), text.first_section(ticket.prompt)))
+        return TextStream(text.decode, request.stop, Sections(text.marks.without(Section.TOOL), section))
     reader = CallReader(text.parse_call, request.tools, ticket.id)
-    return TextStream(text.decode, request.stop, Sections(text.marks, text.first_section(ticket.prompt)), reader)
+    return TextStream(text.decode, request.stop, Sections(text.marks, section), reader)
 
 
 async def side_by_side(answers: Sequence[Growing]) -> AsyncGenerator[Choice]:

@@ -79,8 +79,8 @@ class Face:
         self._service.check_model(request.model)
         self._service.check_open()
         text = self._service.loaded_text()
-        prompt = await asyncio.get_running_loop().run_in_executor(self._tokenizing, text.prompt, request)
-        writer = Writer(self._service, request, self._service.enter(request, prompt, http.state.key))
+        prepared = await asyncio.get_running_loop().run_in_executor(self._tokenizing, text.prepared, request)
+        writer = Writer(self._service, request, self._service.enter(request, prepared, http.state.key), prepared.section)
         return await self._stream(http, writer) if request.stream else await self._whole(http, writer)
 
     async def _whole(self, http: HttpRequest, writer: Writer) -> Response:

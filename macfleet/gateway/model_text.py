@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,18 @@ _DEFAULTS = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")  # how SentencePiece names the bytes of what it has no token for
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A request in a model's own terms. `section`: where its answer begins, for a template may have opened the reasoning already.
+
+    `grammar`: what the answer must look like; None: anything.
+    """
+
+    prompt: tuple[int, ...]
+    section: str = Section.ANSWER
+    grammar: str | None = None
+
+
 class ModelText:
     """A loaded tokenizer. Not for several threads at once: give it one thread."""
 
@@ -44,6 +57,12 @@ class ModelText:
         self._is_byte_level = "ByteLevel" in repr(self._backend.decoder)
         self._unseen = _unseen(self._backend, self.marks)
         self._vocabulary = max(tokenizer.get_vocab().values()) + 1
+
+    def prepared(self, request: Request) -> Prepared:
+        """The request in this model's terms: what takes long, and needs no place. Raises ApiError."""
+        prompt = self.prompt(request)
+        section = self._first_section(prompt) if request.endpoint is Endpoint.CHAT else Section.ANSWER
+        return Prepared(prompt, section, self._grammar(request, section))
 
     def prompt(self, request: Request) -> tuple[int, ...]:
         """The tokens of a request's prompt. Raises ApiError when the template refuses the messages."""
@@ -65,25 +84,28 @@ class ModelText:
         text: str = self._backend.decode(shown, skip_special_tokens=False)
         return text
 
-    def first_section(self, prompt: Sequence[int]) -> str:
-        """Where the answer to this prompt begins: a template may have opened the reasoning already."""
+    def _first_section(self, prompt: Sequence[int]) -> str:
         wrapped = self._tokenizer
         if wrapped.has_thinking and wrapped.rfind_think_start(prompt) > wrapped.rfind_think_end(prompt):
             return Section.REASONING
         return self.marks.first
 
-    def grammar(self, request: Request) -> str | None:
+    def _grammar(self, request: Request, section: str) -> str | None:
         """What the answer must look like; None: anything. Raises ApiError for what this model cannot be kept to."""
-        if request.response_schema is not None:
-            return grammar.of_schema(request.response_schema)
-        choice = request.tool_choice
-        if not choice.is_required:
+        if request.response_schema is None and not request.tool_choice.is_required:
             return None
+        if section not in (Section.ANSWER, Section.REASONING):
+            message = "This model writes headers before its answer, so it cannot be kept to a form."
+            raise invalid(message, param=_form_param(request), code="unsupported_value")
+        signs = grammar.Signs(self._special_marks(), self._tokenizer.think_end if section == Section.REASONING else None)
+        if request.response_schema is not None:
+            return grammar.of_schema(request.response_schema, signs)
         if self._tokenizer.init_kwargs.get("tool_parser_type") != "json_tools":
             message = "This model does not write its calls as JSON, so it cannot be made to call a tool; use the tool_choice auto."
             raise invalid(message, param="tool_choice", code="unsupported_value")
-        tools = [tool for tool in request.tools if choice.name in (None, tool["function"]["name"])]
-        return grammar.of_calls(tools, self._tokenizer.tool_call_start, self._tokenizer.tool_call_end, self._special_marks())
+        name = request.tool_choice.name
+        tools = [tool for tool in request.tools if name in (None, tool["function"]["name"])]
+        return grammar.of_calls(tools, self._tokenizer.tool_call_start, self._tokenizer.tool_call_end, signs)
 
     def _special_marks(self) -> tuple[str, ...]:
         return tuple(added.content for added in self._backend.get_added_tokens_decoder().values() if added.special)
@@ -118,6 +140,10 @@ class ModelText:
 
     def _encode(self, text: str, add_special_tokens: bool) -> tuple[int, ...]:
         return tuple(self._backend.encode(text, add_special_tokens=add_special_tokens).ids)
+
+
+def _form_param(request: Request) -> str:
+    return "tool_choice" if request.response_schema is None else "response_format"
 
 
 def marks_of(tokenizer: Any) -> Marks:

@@ -18,7 +18,7 @@ from macfleet.gateway.epoch import EpochMemory
 from macfleet.gateway.gang import Gang, Phase, Seat, Turn, hear, tick, unreachable
 from macfleet.gateway.lines import DEFAULT
 from macfleet.gateway.metrics import Metrics, gang_gauges, gauge, key_gauges
-from macfleet.gateway.model_text import ModelText
+from macfleet.gateway.model_text import ModelText, Prepared
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,12 @@ class Service:
         """To be called a few times a second."""
         self._take(tick(self.gang, time.monotonic(), self.config.heartbeat_timeout_s))
 
-    def enter(self, request: Request, prompt: tuple[int, ...], key: str = DEFAULT) -> tuple[Ticket, ...]:
+    def enter(self, request: Request, prepared: Prepared, key: str = DEFAULT) -> tuple[Ticket, ...]:
         """A place for each answer that is wanted, for the API key of this name.
 
         Raises ApiError: the prompt empty or too long, the queue full, the key at its limit, the service not ready.
         """
+        prompt = prepared.prompt
         room = self.config.context_tokens - len(prompt)
         if not prompt:
             raise empty_prompt(request.prompt_param)
@@ -68,11 +69,10 @@ class Service:
         text.check_tokens(request.sampling.logit_bias, "logit_bias")
         # More than fits is not an error: the answer ends at the context with finish_reason "length".
         wanted = min(request.max_tokens or room, room)
-        grammar = text.grammar(request)
         tickets: list[Ticket] = []
         try:
             for index in range(request.n):
-                tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index, grammar), text.eos, key))
+                tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index, prepared.grammar), text.eos, key))
         except ApiError:
             for ticket in tickets:  # all or none
                 self.desk.leave(ticket, "refused")
