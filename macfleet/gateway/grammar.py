@@ -62,7 +62,7 @@ def _checked(start: str, rules: Mapping[str, str], signs: Signs, param: str) -> 
     from llguidance import LLMatcher
 
     before = _reasoning(signs)
-    grammar = "\n".join(["%llguidance {}", f"start: {'reasoning ' if before else ''}{start}", *_lines(before | rules), ""])
+    grammar = "\n".join(["%llguidance {}", f"start: {'reasoning ' if before else ''}{start}", *_lines({**before, **rules}), ""])
     is_wrong, said = LLMatcher.validate_grammar_with_warnings(grammar)
     if is_wrong:
         raise invalid(f"This schema cannot be kept to: {said[0].splitlines()[0]}.", param=param, code="invalid_schema")
