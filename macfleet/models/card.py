@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from macfleet.core.errors import PlacementRefused
-from macfleet.models.kv import KvQuantization
+from macfleet.models.kv import KvQuantization, allocated_tokens
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,6 @@ class ModelCard:
         return sum(self.layer_bytes[first_layer:last_layer]) + ends
 
     def cache_bytes(self, first_layer: int, last_layer: int, tokens: int, sequences: int) -> int:
-        """What the caches of a stage take when `sequences` requests are `tokens` long each (last exclusive)."""
-        per_sequence = tokens * sum(self.kv_bytes_per_layer[first_layer:last_layer])
+        """What the caches of a stage take when `sequences` requests are `tokens` long each (last exclusive), with the step they grow by."""
+        per_sequence = allocated_tokens(tokens) * sum(self.kv_bytes_per_layer[first_layer:last_layer])
         return sequences * (per_sequence + sum(self.state_bytes_per_layer[first_layer:last_layer]))

@@ -1,9 +1,11 @@
-"""What a KV cache takes when it is kept in fewer bits."""
+"""What a KV cache takes: the room it is given for its tokens, and what they take when they are kept in fewer bits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+# mlx-lm's KVCache and its like grow by so many tokens, from wherever they are: after a chunk of 300 there is room for 512.
+STEP_TOKENS = 256
 # Values that share a scale and a bias: mlx-lm's own choice first, the finer one for heads that it does not divide.
 GROUP_SIZES = (64, 32)
 
@@ -18,3 +20,8 @@ class KvQuantization:
     def bytes_for(self, values: int, element_bytes: int) -> int:
         """`element_bytes`: the width of activations, which scales and biases have too. Rounded up."""
         return -(-values * self.bits // 8) + 2 * element_bytes * -(-values // self.group_size)
+
+
+def allocated_tokens(tokens: int) -> int:
+    """For how many tokens a cache of `tokens` may have room: chunks can end anywhere, so up to a step more, less the one that began it."""
+    return tokens + STEP_TOKENS - 1

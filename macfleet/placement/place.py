@@ -113,9 +113,8 @@ class _Need:
     @cached_property
     def cache_sums(self) -> list[int]:
         """Caches when every request is as long as it may be."""
-        card, tokens = self.card, self.context_tokens
-        one = [kv * tokens + state for kv, state in zip(card.kv_bytes_per_layer, card.state_bytes_per_layer, strict=True)]
-        return [0, *accumulate(self.concurrency * layer for layer in one)]
+        card = self.card
+        return [0, *accumulate(card.cache_bytes(layer, layer + 1, self.context_tokens, self.concurrency) for layer in range(card.layers))]
 
     @cached_property
     def overhead_bytes(self) -> int:

@@ -88,7 +88,7 @@ def test_a_tied_embedding_is_on_the_first_and_on_the_last_stage_but_once_when_th
 def test_caches_grow_by_tokens_and_sequences_and_a_state_by_sequences_only():
     card = _card()
 
-    assert card.cache_bytes(0, 2, tokens=10, sequences=3) == 3 * (10 * 5 + 7)
+    assert card.cache_bytes(0, 2, tokens=10, sequences=3) == 3 * ((10 + 255) * 5 + 7)
 
 
 def _card(is_tied=False):

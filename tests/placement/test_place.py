@@ -60,8 +60,8 @@ def test_a_cache_in_fewer_bits_is_counted_smaller_and_lets_a_longer_context_fit(
 
     assert wide.kv is None
     assert narrow.kv == KvQuantization(4, 64)
-    assert sum(stage.kv_bytes for stage in wide.stages) == 61 * 4096 * 32768 * 4
-    assert sum(stage.kv_bytes for stage in narrow.stages) == 61 * (1024 + 128) * 32768 * 4
+    assert sum(stage.kv_bytes for stage in wide.stages) == 61 * 4096 * (32768 + 255) * 4
+    assert sum(stage.kv_bytes for stage in narrow.stages) == 61 * (1024 + 128) * (32768 + 255) * 4
     with pytest.raises(PlacementRefused) as refused:
         place(model, four, context_tokens=131072, concurrency=4)
     assert refused.value.hint == "it would fit with `kv_bits: 8` for the service, which halves the KV cache and answers requests one by one"
@@ -113,7 +113,7 @@ def test_every_stage_is_counted_with_weights_cache_and_overhead():
     first, last = place(model, macs(64, 64), context_tokens=1024, concurrency=2).stages
 
     assert first.weight_bytes == last.weight_bytes == 3 * GIB  # two layers, and the embedding or the head
-    assert first.kv_bytes == 2 * 1024 * 1024 * 2  # two layers, two requests
+    assert first.kv_bytes == 2 * 1024 * (1024 + 255) * 2  # two layers, two requests, the step that a cache grows by
     assert first.need_bytes == 3 * GIB + first.kv_bytes + first.overhead_bytes
     assert first.overhead_bytes > 2 * GIB
 
