@@ -39,6 +39,8 @@ class Growing:
                 piece = self._text.push(token.token, token.finished, self._scored(token))
                 logprobs = self._logprobs.render(piece.scored) if self._logprobs and piece.scored else None
                 self._outcome = piece.finish_reason or self._outcome
+                if piece.finish_reason is not None:
+                    self.close()  # now: the answers beside it may take long, and so may the client to read this one
                 yield Choice(self._index, piece.text, piece.finish_reason, logprobs, piece.reasoning, piece.calls, self._calls)
                 self._calls += len(piece.calls)
                 if piece.finish_reason is not None:
@@ -73,13 +75,13 @@ async def side_by_side(answers: Sequence[Growing]) -> AsyncGenerator[Choice]:
             async for piece in pieces:
                 yield piece
         return
-    arrived: asyncio.Queue[Choice | ApiError] = asyncio.Queue()
+    arrived: asyncio.Queue[Choice | Exception] = asyncio.Queue()
     tasks = [asyncio.ensure_future(_collect(answer, arrived)) for answer in answers]
     try:
         unfinished = len(tasks)
         while unfinished:
             event = await arrived.get()
-            if isinstance(event, ApiError):
+            if isinstance(event, Exception):
                 raise event
             unfinished -= event.finish_reason is not None
             yield event
@@ -89,10 +91,10 @@ async def side_by_side(answers: Sequence[Growing]) -> AsyncGenerator[Choice]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _collect(answer: Growing, arrived: asyncio.Queue[Choice | ApiError]) -> None:
+async def _collect(answer: Growing, arrived: asyncio.Queue[Choice | Exception]) -> None:
     try:
         async with contextlib.aclosing(answer.pieces()) as pieces:
             async for piece in pieces:
                 arrived.put_nowait(piece)
-    except ApiError as error:
+    except Exception as error:  # whatever it is: who waits for this answer would wait for ever
         arrived.put_nowait(error)
