@@ -84,6 +84,12 @@ def key_at_its_limit(places: int, waiting: int, retry_after_s: int) -> ApiError:
     return ApiError(429, message, kind="rate_limit_error", code="key_limit", retry_after_s=retry_after_s)
 
 
+def too_many_at_once(most: int) -> ApiError:
+    return invalid(
+        f"This service answers or keeps waiting at most {most} at once; ask for fewer answers.", param="n", code="above_max_value"
+    )
+
+
 def not_ready(why: str, retry_after_s: int = 5) -> ApiError:
     return ApiError(503, f"The service is not ready: {why}.", kind="service_unavailable", code="not_ready", retry_after_s=retry_after_s)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from macfleet.api.errors import ApiError, failed, interrupted, key_at_its_limit, not_ready, queue_full
+from macfleet.api.errors import ApiError, failed, interrupted, key_at_its_limit, not_ready, queue_full, too_many_at_once
 from macfleet.engines.protocol import Cancel, Failed, Sampling, Submit, Token
 from macfleet.gateway.lines import DEFAULT, Line, Lines
 from macfleet.gateway.metrics import Metrics
@@ -88,15 +88,21 @@ class Desk:
     def is_idle(self) -> bool:
         return not self._running and not self.waiting
 
-    def enter(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, eos: Sequence[int], key: str = DEFAULT) -> Ticket:
-        """A place in the pipeline or in the queue; `leave` must follow, whatever happens. Raises ApiError if there is none."""
-        if self.epoch is None:
-            raise not_ready("the workers are being assembled")
-        if self.lines.is_full(key):
+    def check_room(self, count: int, key: str = DEFAULT) -> None:
+        """Raises ApiError unless that many more of this key would find a place, or room to wait."""
+        if count > self.lines.most(key):
+            raise too_many_at_once(self.lines.most(key))
+        if count > self.lines.free(key):
             self._metrics.requests.labels("refused").inc()
             if self._has_keys:
                 self._metrics.key_requests.labels(key, "refused").inc()
             raise self._refusal(self.lines[key])
+
+    def enter(self, prompt: Sequence[int], max_tokens: int, sampling: Sampling, eos: Sequence[int], key: str = DEFAULT) -> Ticket:
+        """A place in the pipeline or in the queue; `leave` must follow, whatever happens. Raises ApiError if there is none."""
+        if self.epoch is None:
+            raise not_ready("the workers are being assembled")
+        self.check_room(1, key)
         number = f"{self._start}-{next(self._numbers)}"
         ticket = Ticket(number, key, tuple(prompt), max_tokens, sampling, tuple(eos), arrived_at=time.monotonic())
         self.lines.join(key, ticket)

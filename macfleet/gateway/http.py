@@ -76,8 +76,7 @@ class Face:
 
     async def _answer(self, http: HttpRequest, parse: Callable[[bytes], Request]) -> Response:
         request = parse(await _body(http))
-        self._service.check_model(request.model)
-        self._service.check_open()
+        self._service.check(request, http.state.key)
         text = self._service.loaded_text()
         prepared = await asyncio.get_running_loop().run_in_executor(self._tokenizing, text.prepared, request)
         writer = Writer(self._service, request, self._service.enter(request, prepared, http.state.key), prepared.section)

@@ -63,11 +63,16 @@ class Lines(Generic[T]):
     def waiting(self) -> int:
         return sum(len(line.waiting) for line in self)
 
-    def is_full(self, name: str) -> bool:
-        """Whether one more of this key finds neither a place nor room to wait."""
+    def free(self, name: str) -> int:
+        """How many more of this key would find a place, or room to wait."""
         line = self._lines[name]
-        has_place = not line.waiting and not line.is_at_its_limit and self.running < self._concurrency
-        return not has_place and len(line.waiting) >= line.room
+        places = 0 if line.waiting else max(0, min(line.places - line.running, self._concurrency - self.running))
+        return places + max(0, line.room - len(line.waiting))
+
+    def most(self, name: str) -> int:
+        """How many of this key fit when nobody else is here."""
+        line = self._lines[name]
+        return line.places + line.room
 
     def wait_s(self, name: str, usual_duration_s: float) -> float:
         """How long one more of this key would wait, if requests take as long as usual and all lines in use share the places."""

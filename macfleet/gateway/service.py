@@ -65,6 +65,7 @@ class Service:
         if room < 1:
             raise prompt_too_long(len(prompt), self.config.context_tokens, request.prompt_param)
         self.check_open()
+        self.desk.check_room(request.n, key)
         text = self.loaded_text()
         text.check_tokens(request.sampling.logit_bias, "logit_bias")
         # More than fits is not an error: the answer ends at the context with finish_reason "length".
@@ -73,11 +74,17 @@ class Service:
         try:
             for index in range(request.n):
                 tickets.append(self.desk.enter(prompt, wanted, _sampling(request, text, index, prepared.grammar), text.eos, key))
-        except ApiError:
+        except ApiError:  # telling the first worker has shown that it is gone
             for ticket in tickets:  # all or none
                 self.desk.leave(ticket, "refused")
             raise
         return tuple(tickets)
+
+    def check(self, request: Request, key: str) -> None:
+        """What can be said before a request is read closely. Raises ApiError."""
+        self.check_model(request.model)
+        self.check_open()
+        self.desk.check_room(request.n, key)
 
     def check_model(self, name: str) -> None:
         if name != self.config.model:

@@ -156,14 +156,31 @@ async def test_several_answers_grow_side_by_side_each_with_a_seed_of_its_own(gat
 
 
 async def test_several_answers_get_all_their_places_or_none(gateway):
-    async with gateway(concurrency=1, queue_limit=1) as running, running.worker():
+    async with gateway(concurrency=2, queue_limit=1) as running, running.worker(held=True) as worker:
         await running.reach("ready")
+        client = running.openai()
+        first = asyncio.ensure_future(client.chat.completions.create(model="tiny", messages=QUESTION))
+        await submitted(worker, 1)
 
         with pytest.raises(openai.RateLimitError):
-            await running.openai().chat.completions.create(model="tiny", messages=QUESTION, n=3)
-        answer = await running.openai().chat.completions.create(model="tiny", messages=QUESTION, n=2)
+            await client.chat.completions.create(model="tiny", messages=QUESTION, n=3)
+        second = asyncio.ensure_future(client.chat.completions.create(model="tiny", messages=QUESTION, n=2))
+        await submitted(worker, 2)
+        worker.go.set()
 
-    assert len(answer.choices) == 2
+        assert len((await second).choices) == 2
+        assert (await first).choices
+    assert worker.cancelled == set(), "no place was given and taken away again"
+
+
+async def test_more_answers_than_ever_fit_are_not_told_to_come_back(gateway):
+    async with gateway(concurrency=2, queue_limit=1) as running, running.worker():
+        await running.reach("ready")
+
+        with pytest.raises(openai.BadRequestError, match="at most 3") as caught:
+            await running.openai().chat.completions.create(model="tiny", messages=QUESTION, n=4)
+
+    assert caught.value.param == "n"
 
 
 async def test_more_than_the_context_is_never_asked_of_the_workers(gateway):

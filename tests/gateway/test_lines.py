@@ -70,20 +70,30 @@ def test_one_key_does_not_fill_the_queue_for_the_others():
     lines.join(DEFAULT, (DEFAULT, 0))
     lines.give_place()
     for number in range(2):
-        assert not lines.is_full("a")
+        assert lines.free("a") == 2 - number
         lines.join("a", ("a", number))
 
-    assert lines.is_full("a")
-    assert not lines.is_full("b")
+    assert lines.free("a") == 0
+    assert lines.free("b") == 2
 
 
 def test_without_a_queue_a_request_finds_a_place_or_nothing():
     lines = Lines(1, 0, {})
 
-    assert not lines.is_full(DEFAULT)
+    assert lines.free(DEFAULT) == 1
     lines.join(DEFAULT, (DEFAULT, 0))
     lines.give_place()
-    assert lines.is_full(DEFAULT)
+    assert lines.free(DEFAULT) == 0
+
+
+def test_there_is_room_for_the_free_places_and_the_queue():
+    lines = Lines(4, 6, {"a": 2})
+
+    assert (lines.free("a"), lines.most("a"), lines.most(DEFAULT)) == (5, 5, 7)
+    for number in range(3):
+        lines.join("a", ("a", number))
+        lines.give_place()
+    assert (lines.free("a"), lines.free(DEFAULT)) == (2, 5)
 
 
 @pytest.mark.parametrize(("own", "others_in_use", "waiting", "expected_s"), [(None, 0, 0, 2.5), (1, 0, 0, 10.0), (None, 1, 3, 20.0)])
