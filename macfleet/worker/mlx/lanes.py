@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import can_trim_prompt_cache, trim_prompt_cache
+from mlx.utils import tree_map
+from mlx_lm.models.cache import KVCache, QuantizedKVCache, can_trim_prompt_cache, trim_prompt_cache
 
 from macfleet.core.errors import MacfleetError
 from macfleet.worker.engine import Reach, Reuse
@@ -53,7 +54,9 @@ class Caches:
 
     def keep(self, slot: int, prefix: int, tokens: int) -> None:
         """`tokens`: how many are in it; not every kind of cache can tell."""
-        self._prefixes[prefix] = (self.alone(slot), tokens)
+        cache = self.alone(slot)
+        _settle(cache)
+        self._prefixes[prefix] = (cache, tokens)
 
     def drop(self, prefix: int) -> None:
         self._prefixes.pop(prefix, None)
@@ -132,6 +135,15 @@ def can_batch(cache: Cache) -> bool:
 def reach_of(cache: Cache) -> Reach:
     """Attention over all tokens can be cut anywhere. A window that has moved on, or a state, cannot."""
     return Reach.ANY if all(type(entry).__name__ in ("KVCache", "QuantizedKVCache") for entry in _flat(cache)) else Reach.WHOLE
+
+
+def _settle(cache: Cache) -> None:
+    """Nothing else stays in memory for it. Just taken out of a lane it is only a promise, which holds the caches of the whole lane
+    until it is computed; grown on its own it has room for up to 255 tokens more than there are."""
+    for entry in _flat(cache):
+        if isinstance(entry, KVCache | QuantizedKVCache) and not entry.empty():
+            entry.keys, entry.values = tree_map(lambda full: mx.contiguous(full[..., : entry.offset, :]), (entry.keys, entry.values))  # noqa: B023
+    mx.eval([entry.state for entry in cache])
 
 
 def _flat(cache: Cache) -> list[Any]:
