@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 
 from macfleet.worker.engine import Reach, Reuse
 
@@ -30,9 +29,13 @@ class Prefixes:
 
     def find(self, prompt: Sequence[int]) -> Reuse | None:
         """What this prompt shares with a kept one, save for its last token, which is always computed."""
-        best = max(((self._shared(kept, prompt), number) for number, kept in self._kept.items()), default=(0, 0))
-        length, number = best
-        if length < _WORTH_TOKENS:
+        wanted = tuple(prompt[:-1])
+        number, length = 0, _WORTH_TOKENS - 1
+        for other, kept in reversed(self._kept.items()):
+            # Many begin with the same long words; most of them part where the best so far did, and are not read from the start.
+            if kept[length : length + 1] == wanted[length : length + 1] != () and (shared := self._shared(kept, wanted)) > length:
+                number, length = other, shared
+        if not number:
             return None
         self._kept.move_to_end(number)
         self.hits += 1
@@ -44,10 +47,11 @@ class Prefixes:
         kept = tuple(tokens)
         if len(kept) < _WORTH_TOKENS or len(kept) > self.room_tokens:
             return None, ()
-        if any(other[: len(kept)] == kept for other in self._kept.values()) and self.reach is Reach.ANY:
+        is_any = self.reach is Reach.ANY
+        if any(_begins(other, kept) if is_any else other == kept for other in self._kept.values()):
             return None, ()
         # What these tokens go on from is part of them now: a conversation is kept once, at its newest.
-        covered = [number for number, other in self._kept.items() if kept[: len(other)] == other] if self.reach is Reach.ANY else []
+        covered = [number for number, other in self._kept.items() if is_any and _begins(kept, other)]
         for number in covered:
             del self._kept[number]
         number, self._next = self._next, self._next + 1
@@ -63,6 +67,20 @@ class Prefixes:
             dropped.append(number)
         return tuple(dropped)
 
-    def _shared(self, kept: tuple[int, ...], prompt: Sequence[int]) -> int:
-        length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(kept, prompt[:-1], strict=False)))
-        return length if self.reach is Reach.ANY or length == len(kept) else 0
+    def _shared(self, kept: tuple[int, ...], wanted: tuple[int, ...]) -> int:
+        if self.reach is Reach.WHOLE:
+            return len(kept) if _begins(wanted, kept) else 0
+        same, longest = 0, min(len(kept), len(wanted))
+        while same < longest:
+            middle = (same + longest + 1) // 2
+            if kept[same:middle] == wanted[same:middle]:
+                same = middle
+            else:
+                longest = middle - 1
+        return same
+
+
+def _begins(whole: tuple[int, ...], beginning: tuple[int, ...]) -> bool:
+    """Looks at the last token first: with the first ones most prompts begin alike."""
+    length = len(beginning)
+    return length <= len(whole) and whole[length - 1] == beginning[-1] and whole[:length] == beginning

@@ -1,3 +1,5 @@
+from os.path import commonprefix
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,33 @@ def test_a_state_that_cannot_be_wound_back_is_kept_at_every_length():
 
     assert kept.find((*LONG[:40], 999, 998)) == Reuse(1, 40)
     assert kept.find((*LONG[:59], 999, 998)) == Reuse(1, 40)
+
+
+def test_what_is_kept_already_is_not_kept_twice():
+    kept = Prefixes(Reach.WHOLE, 1000)
+    kept.keep(LONG)
+
+    assert kept.keep(LONG) == (None, ())
+
+
+def test_of_equals_the_one_used_last_is_found():
+    kept = Prefixes(Reach.ANY, 1000)
+    for last in (7, 8):
+        kept.keep((*LONG[:50], last))
+
+    assert kept.find(LONG) == Reuse(2, 50)
+
+
+@given(st.lists(st.lists(st.integers(0, 1), min_size=16, max_size=24), max_size=8), st.lists(st.integers(0, 1), min_size=1, max_size=24))
+def test_no_kept_prefix_shares_more_than_the_one_that_is_found(prompts, prompt):
+    kept = Prefixes(Reach.ANY, 10_000)
+    for tokens in prompts:
+        kept.keep(tokens)
+    longest = max((len(commonprefix([tokens, prompt[:-1]])) for tokens in prompts), default=0)
+
+    found = kept.find(prompt)
+
+    assert (found.tokens if found else 0) == (longest if longest >= 16 else 0)
 
 
 def test_the_longest_unused_goes_first():
