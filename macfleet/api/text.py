@@ -86,6 +86,8 @@ class TextStream:
             if section != Section.TOOL and self._call:
                 made, unread = self._end_call()
                 calls, answer = calls + made, answer + unread
+                if self._calls and self._calls.is_full:
+                    return Piece(answer, "tool_calls", reasoning=reasoning, calls=calls)
             match section:
                 case Section.ANSWER:
                     answer += part
@@ -94,16 +96,19 @@ class TextStream:
                 case Section.TOOL:
                     self._call += part
         if reason is not None and self._call:
-            made, unread = self._end_call()
+            made, unread = self._end_call(is_cut=reason == "length" or self._stops.is_hit)
             calls, answer = calls + made, answer + unread
         if reason == "stop" and self._has_called:
             reason = "tool_calls"
         return Piece(answer, reason, reasoning=reasoning, calls=calls)
 
-    def _end_call(self) -> tuple[tuple[ToolCall, ...], str]:
-        """The calls that were written, or the text of what is none: it is not lost."""
+    def _end_call(self, is_cut: bool = False) -> tuple[tuple[ToolCall, ...], str]:
+        """The calls that were written, or the text of what is none: it is not lost.
+
+        One that was cut is none, though its parser may find a call in it: with arguments missing, it must not be made.
+        """
         text, self._call = self._call, ""
-        calls = self._calls.read(text) if self._calls else None
+        calls = self._calls.read(text) if self._calls and not is_cut else None
         if calls is None:
             return (), text
         self._has_called = True

@@ -28,28 +28,43 @@ class ToolCall:
 
 
 class CallReader:
-    """Reads the calls of one answer; `prefix` makes their ids unique."""
+    """Reads the calls of one answer; `prefix` makes their ids unique. `most`: how many one answer may make; None: any number."""
 
-    def __init__(self, parse: ParseCall, tools: Sequence[Tool], prefix: str):
+    def __init__(self, parse: ParseCall, tools: Sequence[Tool], prefix: str, most: int | None = None):
         self._parse = parse
         self._tools = [dict(tool) for tool in tools]
         self._prefix = prefix
+        self._most = most
         self._count = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._most is not None and self._count >= self._most
 
     def read(self, text: str) -> tuple[ToolCall, ...] | None:
         """The calls in the text between a model's marks. None: it is none, or was cut in the middle."""
         try:
             found = self._parse(text, self._tools or None)
-            return tuple(self._call(one) for one in (found if isinstance(found, list) else [found]))
+            read = [_read(one) for one in (found if isinstance(found, list) else [found])]
         except Exception as error:  # a parser of mlx-lm meets whatever a model wrote, and raises what its helpers raise
             log.info("a tool call could not be read", extra={"error": type(error).__name__})  # never its text
             return None
+        return tuple(self._numbered(*one) for one in read if not self.is_full)
 
-    def _call(self, found: Mapping[str, Any]) -> ToolCall:
-        name, arguments = found["name"], found.get("arguments") or {}
-        if not isinstance(name, str):
-            raise TypeError("a tool's name is text")
+    def _numbered(self, given: Any, name: str, arguments: str) -> ToolCall:
         self._count += 1
-        given = found.get("id")
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        return ToolCall(str(given) if given else f"call_{self._prefix}_{self._count}", name, text)
+        return ToolCall(str(given) if given else f"call_{self._prefix}_{self._count}", name, arguments)
+
+
+def _read(found: Mapping[str, Any]) -> tuple[Any, str, str]:
+    """The model's own id of a call, its name and its arguments as JSON. Raises what is wrong with them."""
+    name, arguments = found["name"], found.get("arguments") or {}
+    if not isinstance(name, str):
+        raise TypeError("a tool's name is text")
+    # NaN is no JSON, and half of a surrogate pair no text: a model may write both.
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+    return found.get("id"), _whole(name), _whole(text)
+
+
+def _whole(text: str) -> str:
+    return text.encode(errors="replace").decode()

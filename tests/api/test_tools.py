@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from macfleet.api.sections import Marks, Sections
 from macfleet.api.text import TextStream
 from macfleet.api.tools import CallReader
@@ -51,3 +53,39 @@ def test_reasoning_is_kept_apart_from_the_answer():
     pieces = pieces_of("<think>hm</think>Yes")
 
     assert ("".join(piece.reasoning for piece in pieces), "".join(piece.text for piece in pieces)) == ("hm", "Yes")
+
+
+def test_a_call_that_was_cut_is_not_made():
+    """A lenient parser finds a call with half of its arguments in it."""
+    lenient = CallReader(lambda text, tools: {"name": "delete", "arguments": {"all": True}}, (), "r1")
+    stream = TextStream(lambda tokens: "".join(map(chr, tokens)), (), Sections(MARKS), lenient)
+
+    pieces = [stream.push(ord(letter), None) for letter in "<call>delete all"] + [stream.push(ord(" "), "length")]
+
+    assert [piece.calls for piece in pieces if piece.calls] == []
+    assert "".join(piece.text for piece in pieces) == "delete all "
+    assert pieces[-1].finish_reason == "length"
+
+
+def test_who_wants_one_call_at_most_gets_the_first_and_the_answer_ends():
+    reader = CallReader(lambda text, tools: json.loads(text), (), "r1", most=1)
+    stream = TextStream(lambda tokens: "".join(map(chr, tokens)), (), Sections(MARKS), reader)
+
+    pieces = [stream.push(ord(letter), None) for letter in '<call>[{"name": "f"}, {"name": "g"}]</call>']
+
+    assert [call.name for piece in pieces for call in piece.calls] == ["f"]
+    assert pieces[-1].finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("written", "arguments"),
+    [
+        ('{"name": "f", "arguments": {"a": "\\ud83d"}}', '{"a": "?"}'),
+        ('{"name": "f", "arguments": {"a": "\\ud83d\\ude00"}}', '{"a": "😀"}'),
+        ('{"name": "f", "arguments": {"a": NaN}}', None),
+    ],
+)
+def test_arguments_are_text_and_json_whatever_the_model_writes(written, arguments):
+    read = CallReader(lambda text, tools: json.loads(text), (), "r1").read(written)
+
+    assert (read and read[0].arguments) == arguments
