@@ -21,9 +21,9 @@ def _content(value: Any) -> str | None:
 
 def _part_text(part: Any) -> str:
     match part:
-        case {"type": "text", "text": str(text)}:
+        case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
             return text
-        case {"type": str(kind)} if kind != "text":
+        case {"type": str(kind)} if kind not in ("text", "refusal"):
             raise PydanticCustomError("unsupported_content", "this service reads text only, not {kind}", {"kind": kind})
         case _:
             raise PydanticCustomError("invalid_type", "expected text parts, each with a type and a text")
@@ -67,7 +67,9 @@ class Message(Body):
         # Chat templates know no "developer"; OpenAI says it takes the place of "system".
         role = "system" if self.role == "developer" else self.role
         calls = {"tool_calls": [call.for_template() for call in self.tool_calls]} if self.tool_calls else {}
-        return {**self.model_dump(exclude={"tool_calls"}), **calls, "role": role, "content": self.content or ""}
+        # Clients send back what they were sent, nulls and all: to a template that asks `is defined`, a null is the text "None".
+        given = self.model_dump(exclude={"tool_calls"}, exclude_none=True)
+        return {**given, **calls, "role": role, "content": self.content or ""}
 
 
 class Function(Body):

@@ -171,7 +171,11 @@ class _ChatBody(_CommonBody):
     parallel_tool_calls: bool | None = None
     functions: Annotated[None, _never("functions (OpenAI's old form of tools)", [])] = None
     response_format: Annotated[Mapping[str, Any] | None, PlainValidator(_response_schema)] = None
+    reasoning_effort: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    modalities: Annotated[None, _never("an answer in anything but text", ["text"])] = None
+    audio: Annotated[None, _never("audio")] = None
+    web_search_options: Annotated[None, _never("a search of the web")] = None
 
 
 class _CompletionBody(_CommonBody):
@@ -210,7 +214,9 @@ def _offered(chat: _ChatBody) -> dict[str, Any]:
     return {
         "tools": tools if choice.is_allowed else (),
         "tool_choice": choice,
+        "parallel_calls": chat.parallel_tool_calls is not False,
         "response_schema": chat.response_format,
+        "reasoning_effort": chat.reasoning_effort,
         "template_kwargs": chat.chat_template_kwargs or {},
     }
 

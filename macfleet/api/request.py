@@ -54,6 +54,8 @@ class Request:
     tools: tuple[Mapping[str, Any], ...] = ()  # as the client sent them, for the model's template
     tool_choice: ToolChoice = ToolChoice()
     response_schema: Mapping[str, Any] | None = None  # JSON Schema that the answer must keep to; None: any text
+    parallel_calls: bool = True  # whether one answer may call several tools
+    reasoning_effort: str | None = None  # for templates that know it
     template_kwargs: Mapping[str, Any] = field(default_factory=dict)  # for the template: enable_thinking and its like
     stream: bool = False
     include_usage: bool = False

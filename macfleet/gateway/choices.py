@@ -64,7 +64,7 @@ def text_stream(ticket: Ticket, request: Request, text: ModelText, section: str)
         return TextStream(text.decode, request.stop)
     if not request.tools or text.parse_call is None:
         return TextStream(text.decode, request.stop, Sections(text.marks.without(Section.TOOL), section))
-    reader = CallReader(text.parse_call, request.tools, ticket.id)
+    reader = CallReader(text.parse_call, request.tools, ticket.id, None if request.parallel_calls else 1)
     return TextStream(text.decode, request.stop, Sections(text.marks, section), reader)
 
 

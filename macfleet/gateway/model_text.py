@@ -8,11 +8,13 @@ transformers' own `decode` imports mlx to look whether it was given an array.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from macfleet.api.tools import ParseCall
 from macfleet.core.errors import MacfleetError
 from macfleet.gateway import grammar
 from macfleet.gateway.mlx_lm_text import load_tokenizer
+
+log = logging.getLogger(__name__)
 
 # For models whose generation_config.json has no opinion: greedy, as mlx_lm.server answers. OpenAI's own default, 1.0 over the
 # whole vocabulary, makes a small model babble ("GO TO THE AMENIMA" for the capital of France), and its clients rarely set it.
@@ -56,6 +60,7 @@ class ModelText:
         self.sampling_defaults = defaults
         self._is_byte_level = "ByteLevel" in repr(self._backend.decoder)
         self._unseen = _unseen(self._backend, self.marks)
+        self._options = _options_of_transformers()
         self._vocabulary = max(tokenizer.get_vocab().values()) + 1
 
     def prepared(self, request: Request) -> Prepared:
@@ -121,25 +126,42 @@ class ModelText:
         return text.encode()
 
     def _conversation(self, request: Request) -> str:
-        from jinja2.exceptions import TemplateError
-
         if not self._tokenizer.has_chat_template:
             raise invalid("This model has no chat template; ask it at /v1/completions.", param="messages", code="no_chat_template")
         if request.tools and self.parse_call is None:
             raise invalid("This model has no way of calling tools.", param="tools", code="unsupported_parameter")
         messages = [dict(message) for message in request.messages]
         named = {"tools": [dict(tool) for tool in request.tools]} if request.tools else {}
+        variables = self._variables(request)
         try:
-            text: str = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **named, **request.template_kwargs
-            )
-        except (TemplateError, TypeError, KeyError, ValueError) as error:
+            text: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **named, **variables)
+        except Exception as error:  # a template is a program; some of mlx-lm's are Python, and assert
+            log.info("the chat template refused a conversation", extra={"error": type(error).__name__})  # never its text
             message = f"The model's chat template does not accept these messages: {error}."
             raise invalid(message, param="messages", code="template_error") from error
         return text
 
+    def _variables(self, request: Request) -> dict[str, Any]:
+        """What the client says to the template. Raises ApiError for what is an option of the call and no variable."""
+        if taken := self._options & request.template_kwargs.keys():
+            message = f"'{min(taken)}' is not for the client to choose."
+            raise invalid(message, param="chat_template_kwargs", code="unsupported_parameter")
+        effort = request.reasoning_effort
+        said = {"reasoning_effort": effort} if effort and "reasoning_effort" in str(self._tokenizer.chat_template) else {}
+        return {**said, **request.template_kwargs}
+
     def _encode(self, text: str, add_special_tokens: bool) -> tuple[int, ...]:
         return tuple(self._backend.encode(text, add_special_tokens=add_special_tokens).ids)
+
+
+def _options_of_transformers() -> frozenset[str]:
+    """What `apply_chat_template` takes for itself; everything else is a variable of the template.
+
+    Among it `chat_template`: with one of its own, `{% for … in range(10**9) %}`, a client would stop everybody's prompts.
+    """
+    from transformers import PreTrainedTokenizerBase
+
+    return frozenset(signature(PreTrainedTokenizerBase.apply_chat_template).parameters) - {"documents"}
 
 
 def _form_param(request: Request) -> str:
