@@ -23,6 +23,7 @@ class Writer:
 
     def __init__(self, service: Service, request: Request, tickets: Sequence[Ticket], section: str):
         self._request = request
+        self.headers = {"x-request-id": tickets[0].id}  # as the log has it
         self._prompt_tokens = len(tickets[0].prompt)
         self._answer = Answer(request.endpoint, answer_id(request.endpoint, tickets[0].id), service.config.model, int(time.time()))
         text = service.loaded_text()
@@ -82,7 +83,8 @@ class EventStream(StreamingResponse):
     """A response that gives the request's place back when it ends, also when it never began."""
 
     def __init__(self, writer: Writer):
-        super().__init__(writer.events(), media_type="text/event-stream", headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no", **writer.headers}
+        super().__init__(writer.events(), media_type="text/event-stream", headers=headers)
         self._writer = writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,12 +12,15 @@ from starlette.responses import Response
 
 from macfleet.api import errors
 from macfleet.gateway.lines import DEFAULT
+from macfleet.gateway.pages import is_from_here
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Guard:
     """Stands in front of endpoints. Without a key, everybody who can connect may ask, and only this Mac may operate.
+
+    Not so a page in a browser: whoever looks at it can connect, and does not know what it asks.
 
     `key` is the service's own; with one of the `client_keys` (name → key) one may ask only.
     """
@@ -32,6 +35,9 @@ class Guard:
 
         async def guarded(http: Request) -> Response:
             http.state.key = self._name_of_key(http)
+            origin = http.headers.get("origin")
+            if not self._keys and origin is not None and not is_from_here(origin):
+                raise errors.forbidden("Without an API key, pages in a browser may ask only if they are from this machine.")
             return await endpoint(http)
 
         return guarded

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +26,7 @@ from macfleet.gateway.answer import EventStream, Writer
 from macfleet.gateway.guard import Guard
 from macfleet.gateway.health import render_health
 from macfleet.gateway.metrics import CONTENT_TYPE
+from macfleet.gateway.pages import Pages
 from macfleet.gateway.service import Service
 
 log = logging.getLogger(__name__)
@@ -64,9 +67,11 @@ class Face:
             ApiError: _render_error,
             HTTPException: _render_http_error,
             ClientGone: _render_gone,
+            ClientDisconnect: _render_gone,  # in the middle of its own question
             Exception: _render_bug,
         }
-        return Starlette(routes=routes, exception_handlers=handlers)
+        has_key = self._service.config.api_key is not None
+        return Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(Pages, has_key=has_key)])
 
     async def _chat(self, http: HttpRequest) -> Response:
         return await self._answer(http, parse_chat)
@@ -84,7 +89,7 @@ class Face:
 
     async def _whole(self, http: HttpRequest, writer: Writer) -> Response:
         async with writer:
-            return JSONResponse(await _unless_gone(http, writer.whole()))
+            return JSONResponse(await _unless_gone(http, writer.whole()), headers=writer.headers)
 
     async def _stream(self, http: HttpRequest, writer: Writer) -> Response:
         """The status is decided when the first token is there: until then a failure is an honest HTTP error."""
@@ -161,16 +166,16 @@ async def _disconnected(http: HttpRequest) -> None:
         pass
 
 
-async def _render_error(http: HttpRequest, error: ApiError) -> Response:
+async def _render_error(http: HttpRequest, error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
     # Never the message: it may quote what the client sent.
     log.info("request refused", extra={"path": http.url.path, "status": error.status, "code": error.code, "param": error.param})
-    return JSONResponse(error.body(), error.status, error.headers())
+    return JSONResponse(error.body(), error.status, {**(headers or {}), **error.headers()})
 
 
 async def _render_http_error(http: HttpRequest, error: HTTPException) -> Response:
     """Starlette's own: no such path, no such method."""
     api_error = errors.wrong_method(http.method, http.url.path) if error.status_code == 405 else errors.not_found(http.url.path)
-    return await _render_error(http, api_error)
+    return await _render_error(http, api_error, error.headers)  # which methods are allowed
 
 
 async def _render_gone(http: HttpRequest, error: ClientGone) -> Response:
