@@ -221,16 +221,19 @@ def _show_plan(say: Any, plan: GangPlan) -> None:
     width = column_width([stage.mac for stage in placement.stages])
     for stage in placement.stages:
         parts = f"{format_size(stage.weight_bytes)} weights + {format_size(stage.kv_bytes)} cache + {format_size(stage.overhead_bytes)}"
-        layers = f"layers {stage.first_layer}-{stage.last_layer - 1}"
+        layers = f"layers {stage.first_layer}-{stage.last_layer - 1} ({stage.layers})"
         say(
-            f"{stage.mac:<{width}}  rank {stage.rank}  {layers:<14} {parts} = "
+            f"{stage.mac:<{width}}  rank {stage.rank}  {layers:<19} {parts} = "
             f"{format_size(stage.need_bytes)}, {stage.fill:.0%} of {format_size(stage.limit_bytes)}"
             + (f" with {format_size(stage.taken_bytes)} of other services" if stage.taken_bytes else "")
+            + (f"; step {stage.step_s * 1e3:.2f} ms" if stage.step_s else "")
         )
     requests = f"{placement.concurrency} requests of {placement.context_tokens} tokens"
     exact = "" if plan.card.is_exact else "; sizes from the built-in card, good to a few per cent"
     in_bits = f", their KV caches in {placement.kv.bits} bits" if placement.kv else ""
     say(f"{requests}{in_bits}{exact}")
+    if sentence := placement.step_sentence():
+        say(sentence)
     for warning in plan.warnings():
         say(f"warning: {warning}")
 

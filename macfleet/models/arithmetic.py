@@ -7,6 +7,7 @@ from typing import Any
 
 from macfleet.models.caches import first_int, head_sizes, language_part, layer_caches
 from macfleet.models.card import ModelCard
+from macfleet.models.experts import is_of_experts, share_per_token
 from macfleet.models.families import can_quantize_kv
 from macfleet.models.kv import GROUP_SIZES
 from macfleet.models.layout import Layout, Part, layout_of, text_config
@@ -48,6 +49,8 @@ def card_from_config(
         is_exact=True,
         element_bytes=element_bytes,
         kv_group_size=kv_group_size(config),
+        expert_bytes_per_layer=_layer_bytes(layout, {name: size for name, size in tensor_bytes.items() if is_of_experts(name)}, 0),
+        expert_share=share_per_token(config),
     )
 
 

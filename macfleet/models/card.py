@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from macfleet.core.errors import PlacementRefused
+from macfleet.models.experts import share_per_step
 from macfleet.models.kv import KvQuantization, allocated_tokens
 
 
@@ -16,6 +17,7 @@ class ModelCard:
     have one entry per layer. `embed_bytes` is what the first stage holds besides its layers, `head_bytes` (norm and head)
     what the last one does; with tied embeddings the head is the embedding, which the last stage then holds too.
     `is_exact`: read from the weights themselves; otherwise from a table, good to a few per cent.
+    `expert_bytes_per_layer` is what of `layer_bytes` are experts, of which a token uses `expert_share`; empty: there are none.
     `element_bytes` is the width of activations and so of the cache; `kv_group_size` how many values of a cache in fewer bits
     would share a scale, None where mlx-lm cannot keep it so.
     `family` is the name mlx-lm has for the architecture.
@@ -42,9 +44,12 @@ class ModelCard:
     note: str = ""
     element_bytes: int = 2
     kv_group_size: int | None = None
+    expert_bytes_per_layer: tuple[int, ...] = ()
+    expert_share: float = 1.0
 
     def __post_init__(self) -> None:
-        if not len(self.layer_bytes) == len(self.kv_bytes_per_layer) == len(self.state_bytes_per_layer):
+        experts = self.expert_bytes_per_layer or self.layer_bytes
+        if not len(self.layer_bytes) == len(self.kv_bytes_per_layer) == len(self.state_bytes_per_layer) == len(experts):
             raise ValueError(f"{self.name}: the lists per layer differ in length")
 
     @property
@@ -78,6 +83,14 @@ class ModelCard:
         if self.is_tied and is_first and is_last:
             ends -= self.embed_bytes  # one copy serves both
         return sum(self.layer_bytes[first_layer:last_layer]) + ends
+
+    def step_bytes(self, first_layer: int, last_layer: int, rows: int) -> int:
+        """What of its weights a stage with these layers (last exclusive) reads for a decoding step of so many requests.
+
+        All layers, of their experts those that are used, and the head; of the embedding only a row for each, which is nothing.
+        """
+        unused = (1.0 - share_per_step(self.expert_share, rows)) * sum(self.expert_bytes_per_layer[first_layer:last_layer])
+        return sum(self.layer_bytes[first_layer:last_layer]) - int(unused) + self.head_bytes * (last_layer == self.layers)
 
     def cache_bytes(self, first_layer: int, last_layer: int, tokens: int, sequences: int) -> int:
         """What the caches of a stage take when `sequences` requests are `tokens` long each (last exclusive), with the step they grow by."""

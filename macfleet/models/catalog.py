@@ -49,6 +49,8 @@ def card_from_row(row: dict[str, Any]) -> ModelCard:
     dense_bytes = round(row["dense_layer_params_m"] * 1e6 * row["rest_bits"] / 8)
     rest_bytes = disk_bytes - embed_bytes * (1 if row["tied"] else 2) - dense * dense_bytes
     has_kv = [(layer + 1) % row["kv_every"] == 0 for layer in range(layers)]
+    expert_layer_bytes = -(-rest_bytes // (layers - dense))
+    experts, per_token = row["experts"], int(row["top_k"].partition("+")[0]) if row["experts"] else 0
     return ModelCard(
         name=row["name"],
         repo=row["repo"],
@@ -58,7 +60,7 @@ def card_from_row(row: dict[str, Any]) -> ModelCard:
         hidden=row["hidden"],
         vocab=row["vocab"],
         context_tokens=row["context"],
-        layer_bytes=(dense_bytes,) * dense + (-(-rest_bytes // (layers - dense)),) * (layers - dense),
+        layer_bytes=(dense_bytes,) * dense + (expert_layer_bytes,) * (layers - dense),
         embed_bytes=embed_bytes,
         head_bytes=embed_bytes,
         is_tied=row["tied"],
@@ -70,4 +72,17 @@ def card_from_row(row: dict[str, Any]) -> ModelCard:
         license=row["license"],
         note=row["note"],
         kv_group_size=GROUP_SIZES[0] if can_quantize_kv(row["family"]) else None,
+        expert_bytes_per_layer=(0,) * dense + (int(expert_layer_bytes * _share_of_experts(row, per_token)),) * (layers - dense),
+        expert_share=per_token / experts if experts else 1.0,
     )
+
+
+def _share_of_experts(row: dict[str, Any], per_token: int) -> float:
+    """Of a layer with experts, what they are of its parameters: a token is spared all of them but those that it uses."""
+    if not row["experts"]:
+        return 0.0
+    spared_b = row["parameters_b"] - row["active_b"]
+    ends_b = row["vocab"] * row["hidden"] * (1 if row["tied"] else 2) / 1e9
+    layers_b = row["parameters_b"] - ends_b - row["dense_layers"] * row["dense_layer_params_m"] / 1e3
+    share: float = spared_b * row["experts"] / (row["experts"] - per_token) / layers_b
+    return min(1.0, share)

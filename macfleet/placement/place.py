@@ -13,12 +13,19 @@ from macfleet.core.units import format_size
 from macfleet.models.card import ModelCard
 from macfleet.models.kv import KvQuantization
 from macfleet.placement.memory import TIGHT_SHARE, USABLE_SHARE, MacMemory, overhead_bytes
-from macfleet.placement.split import split
+from macfleet.placement.split import Cost, split, split_by_sum
+from macfleet.placement.step import StepTimes, bandwidths
+
+_FINE = 10**9
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What one Mac holds: layers `first_layer` up to, not including, `last_layer`."""
+    """What one Mac holds: layers `first_layer` up to, not including, `last_layer`.
+
+    `step_bytes`: the weights it reads for a decoding step when every stage has a batch; `step_s`: what that should take it, None
+    where nobody knows how fast its memory is.
+    """
 
     mac: str
     rank: int
@@ -29,6 +36,8 @@ class Stage:
     overhead_bytes: int
     limit_bytes: int
     taken_bytes: int = 0
+    step_bytes: int = 0
+    step_s: float | None = None
 
     @property
     def layers(self) -> int:
@@ -71,6 +80,17 @@ class Placement:
     def stage_of(self, mac: str) -> Stage:
         return next(stage for stage in self.stages if stage.mac == mac)
 
+    def step_sentence(self) -> str:
+        """What the slowest stage makes of it; empty where a Mac's speed is not known."""
+        steps = {stage.mac: stage.step_s for stage in self.stages if stage.step_s}
+        if len(steps) < len(self.stages):
+            return ""
+        slowest = max(steps, key=lambda mac: steps[mac])
+        return (
+            f"a decoding step should take the stages {min(steps.values()) * 1e3:.2f} to {steps[slowest] * 1e3:.2f} ms; "
+            f"{slowest} is the slowest: at most {1 / steps[slowest]:.0f} steps/s"
+        )
+
     def warnings(self) -> tuple[str, ...]:
         return tuple(
             f"{stage.mac} is filled to {stage.fill:.0%} of its GPU limit of {format_size(stage.limit_bytes)}"
@@ -82,8 +102,9 @@ class Placement:
 def place(card: ModelCard, macs: Sequence[MacMemory], *, context_tokens: int, concurrency: int, kv_bits: int | None = None) -> Placement:
     """`card`'s layers on `macs` in the order given (the first is rank 0), every Mac with at least one.
 
-    Chosen so that the slowest stage is as fast as can be (bytes per memory bandwidth: that is what a pipeline's throughput
-    hangs on), and among those so that the fullest Mac is as empty as can be. Raises PlacementRefused with numbers, Mac by Mac.
+    Chosen so that the slowest stage is as fast as can be (placement/step.py: that is what a pipeline's throughput hangs on);
+    among those, so that no Mac is fuller than need be above what counts as tight; among those, so that the step times are as
+    equal as whole layers allow. Exact at each turn. Raises PlacementRefused with numbers, Mac by Mac.
     """
     kv = card.kv_in(kv_bits) if kv_bits else None
     need = _Need(card.with_kv(kv) if kv else card, macs, context_tokens, concurrency, plain=card)
@@ -121,10 +142,13 @@ class _Need:
         return overhead_bytes(self.card.hidden)
 
     @cached_property
-    def speeds(self) -> list[float]:
-        """Memory bandwidths; where one is unknown, the limits stand in, so that layers follow memory."""
-        known = [mac.bandwidth_gb_s for mac in self.macs if mac.bandwidth_gb_s]
-        return known if len(known) == len(self.macs) else [float(mac.limit_bytes) for mac in self.macs]
+    def bandwidths(self) -> list[float]:
+        return bandwidths(self.macs)
+
+    @cached_property
+    def steps(self) -> StepTimes:
+        """Of as many requests as share a step when every stage has a batch."""
+        return StepTimes(self.card, rows=-(-self.concurrency // len(self.macs)))
 
     def weights(self, first: int, last: int) -> int:
         """What `card.weight_bytes` says, quickly."""
@@ -140,14 +164,10 @@ class _Need:
         return self.weights(first, last) + self.cache(first, last) + self.overhead_bytes
 
     def seconds(self, rank: int, first: int, last: int) -> float:
-        """In proportion to the time of one step; a Mac that cannot hold the piece would take for ever.
-
-        A token reads all layers and the head, and one row of the embedding, which counts for nothing.
-        """
+        """Of one step; a Mac that cannot hold the piece would take for ever."""
         if self.bytes(first, last) > self.macs[rank].usable_bytes:
             return inf
-        read_bytes = self.weight_sums[last] - self.weight_sums[first] + self.card.head_bytes * (last == self.card.layers)
-        return read_bytes / self.speeds[rank]
+        return self.steps.seconds(first, last, self.bandwidths[rank])
 
     def fill(self, rank: int, first: int, last: int) -> float:
         mac = self.macs[rank]
@@ -156,21 +176,41 @@ class _Need:
     def stage(self, rank: int, first: int, last: int) -> Stage:
         mac = self.macs[rank]
         weights, cache = self.card.weight_bytes(first, last), self.cache(first, last)
-        return Stage(mac.name, rank, first, last, weights, cache, self.overhead_bytes, mac.limit_bytes, mac.taken_bytes)
+        step_s = self.steps.seconds(first, last, mac.bandwidth_gb_s) if mac.bandwidth_gb_s else None
+        return Stage(
+            mac.name, rank, first, last, weights, cache, self.overhead_bytes, mac.limit_bytes, mac.taken_bytes,
+            self.steps.bytes(first, last), step_s,
+        )  # fmt: skip
 
 
 def _balanced(need: _Need) -> tuple[int, ...] | None:
+    """Where the stages end. Each turn looks only at what the turns before found equally good."""
     layers, macs = need.card.layers, len(need.macs)
     fastest = split(layers, macs, need.seconds)
     if fastest is None:
         return None
-    firsts = (0, *fastest[:-1])
-    slowest = max(need.seconds(rank, first, last) for rank, (first, last) in enumerate(zip(firsts, fastest, strict=True)))
+    slowest_s = _worst(need.seconds, fastest)
 
-    def fill_if_as_fast(rank: int, first: int, last: int) -> float:
-        return need.fill(rank, first, last) if need.seconds(rank, first, last) <= slowest else inf
+    def fullness(rank: int, first: int, last: int) -> float:
+        return max(need.fill(rank, first, last), TIGHT_SHARE) if need.seconds(rank, first, last) <= slowest_s else inf
 
-    return split(layers, macs, fill_if_as_fast)
+    roomiest = split(layers, macs, fullness)
+    assert roomiest is not None  # `fastest` is one of them
+    fullest = _worst(fullness, roomiest)
+
+    def unevenness(rank: int, first: int, last: int) -> float:
+        """Equal times have the least sum of squares. Whole numbers, so that equal sums are equal; the emptier Mac decides between them."""
+        if fullness(rank, first, last) > fullest:
+            return inf
+        square = round((need.seconds(rank, first, last) / slowest_s) ** 2 * _FINE)
+        return square * _FINE + round(need.fill(rank, first, last) ** 2 * _FINE)
+
+    return split_by_sum(layers, macs, unevenness)
+
+
+def _worst(cost: Cost, ends: tuple[int, ...]) -> float:
+    firsts = (0, *ends[:-1])
+    return max(cost(rank, first, last) for rank, (first, last) in enumerate(zip(firsts, ends, strict=True)))
 
 
 def _refuse_what_makes_no_sense(need: _Need) -> None:

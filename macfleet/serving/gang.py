@@ -192,6 +192,8 @@ def _stage_json(stage: Stage) -> dict[str, Any]:
         "need_bytes": stage.need_bytes,
         "limit_bytes": stage.limit_bytes,
         "fill": round(stage.fill, 4),
+        "step_bytes": stage.step_bytes,
+        "step_ms": round(stage.step_s * 1e3, 3) if stage.step_s else None,
     }
 
 

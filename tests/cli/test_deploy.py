@@ -3,6 +3,7 @@
 import json
 import os
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -27,6 +28,8 @@ def test_deepseek_v3_on_the_example_inventory_is_four_stages_that_cover_its_61_l
     held = [layer for mac in plan["macs"] for layer in range(mac["first_layer"], mac["last_layer"])]
     assert held == list(range(61))
     assert all(mac["limit_bytes"] == 448 * 1024**3 and mac["fill"] < 0.25 for mac in plan["macs"])
+    assert [mac["step_ms"] for mac in plan["macs"]] == [pytest.approx(13.7, abs=0.5)] * 4
+    assert sum(mac["step_bytes"] for mac in plan["macs"]) < 0.1 * 378e9  # two requests in a step use few of its experts
 
 
 def test_the_plan_is_a_line_per_mac_with_its_numbers():
@@ -35,7 +38,9 @@ def test_the_plan_is_a_line_per_mac_with_its_numbers():
     lines = ended.stdout.splitlines()
     assert lines[0].startswith("deepseek: deepseek-v3-0324, 61 layers on 2 Macs")
     assert lines[1].startswith("studio-4  rank 0  layers 0-")  # the first one named is the head
-    assert "of 448 GiB" in lines[1]
+    assert "of 448 GiB; step 4" in lines[1]
+    assert lines[4].startswith("a decoding step should take the stages 4")
+    assert "is the slowest: at most" in lines[4]
 
 
 def test_without_an_ssh_key_a_dry_run_plans_with_the_inventory_and_says_that_nobody_was_asked(tmp_path):

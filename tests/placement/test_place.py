@@ -9,9 +9,10 @@ from macfleet.core.units import GIB
 from macfleet.models.card import ModelCard
 from macfleet.models.catalog import find
 from macfleet.models.kv import KvQuantization
-from macfleet.placement.memory import MacMemory
+from macfleet.placement.memory import MacMemory, overhead_bytes
 from macfleet.placement.place import Placement, Stage, place
 from macfleet.placement.split import split
+from macfleet.placement.step import StepTimes
 
 
 def card(layers=61, layer_bytes=5 * GIB, **changes):
@@ -42,11 +43,13 @@ def test_equal_macs_get_equal_shares_and_the_odd_layer_goes_where_no_embedding_o
     assert placement.warnings() == ()
 
 
-def test_deepseek_v3_on_four_m3_ultra_of_512_gib_is_four_stages_of_about_90_gib():
+def test_deepseek_v3_on_four_m3_ultra_of_512_gib_is_four_stages_that_take_as_long():
     placement = place(find("deepseek-v3"), macs(512, 512, 512, 512, limit_gib=448), context_tokens=8192, concurrency=4)
 
-    assert sum(layers_of(placement)) == 61
-    assert all(80 * GIB < stage.weight_bytes < 98 * GIB for stage in placement.stages)
+    # Three light layers and the embedding come first, the head last: it reads as much as two layers with their experts.
+    assert layers_of(placement) == [16, 15, 16, 14]
+    assert [round(stage.step_s * 1e3, 1) for stage in placement.stages] == [9.7, 9.2, 9.9, 9.4]
+    assert all(75 * GIB < stage.weight_bytes < 100 * GIB for stage in placement.stages)
     assert sum(stage.weight_bytes for stage in placement.stages) == pytest.approx(378e9, rel=0.01)
     assert all(stage.fill < 0.25 for stage in placement.stages)
 
@@ -97,6 +100,43 @@ def test_a_fast_mac_with_little_memory_gets_only_what_fits():
 
     assert placement.stages[0].need_bytes <= 0.92 * 48 * GIB
     assert layers_of(placement)[1] > layers_of(placement)[0]
+
+
+def test_the_head_costs_the_last_mac_as_many_layers_as_take_as_long():
+    small = card(30, 14_000_000, head_bytes=113_000_000, embed_bytes=113_000_000)
+
+    placement = place(small, macs(64, 64, 64, bandwidth=120.0), context_tokens=1024, concurrency=1)
+
+    assert layers_of(placement) == [12, 12, 6]
+    steps_s, a_layer_s = [stage.step_s for stage in placement.stages], StepTimes(small, 1).seconds(0, 1, 120.0)
+    assert max(steps_s) - min(steps_s) < a_layer_s
+
+
+def test_a_layer_with_experts_is_read_as_far_as_its_requests_use_them():
+    sparse = card(8, GIB, expert_bytes_per_layer=(0, 0, *[GIB] * 6), expert_share=1 / 64, head_bytes=0, embed_bytes=0)
+
+    def steps(concurrency):
+        return [stage.step_bytes for stage in place(sparse, macs(64, 64), context_tokens=64, concurrency=concurrency).stages]
+
+    assert sum(steps(1)) == 2 * GIB + 6 * GIB // 64
+    assert steps(1) == [GIB, GIB + 6 * GIB // 64]
+    assert sum(steps(2 * 64)) == pytest.approx(2 * GIB + 6 * GIB * (1 - (63 / 64) ** 64))
+
+
+def test_the_slowest_stage_and_what_it_allows_are_said_where_speeds_are_known():
+    known = place(card(4, 82 * 10**9 // 4, embed_bytes=0, head_bytes=0), macs(64, 64), context_tokens=64, concurrency=1)
+    unknown = place(card(4, GIB), macs(64, 64, bandwidth=None), context_tokens=64, concurrency=1)
+
+    assert known.step_sentence() == (
+        "a decoding step should take the stages 59.06 to 59.06 ms; studio-1 is the slowest: at most 17 steps/s"
+    )
+    assert (unknown.step_sentence(), unknown.stages[0].step_s) == ("", None)
+
+
+def test_of_two_equally_fast_ways_the_more_even_one_is_taken():
+    model = card(layer_bytes=[4 * GIB, GIB, GIB, GIB, GIB], embed_bytes=0, head_bytes=0)
+
+    assert layers_of(place(model, macs(64, 64, 64), context_tokens=64, concurrency=1)) == [1, 2, 2]
 
 
 def test_where_a_bandwidth_is_unknown_layers_follow_memory():
@@ -217,6 +257,44 @@ def test_the_dearest_piece_is_as_cheap_as_any_cut_could_make_it(weights, pieces)
 
     best = min(max(cost(0, a, b) for a, b in cut) for cut in every_cut(0, len(weights), pieces))
     assert max(cost(0, a, b) for a, b in zip((0, *ends[:-1]), ends, strict=True)) == best
+
+
+SIZES = st.integers(1, 40).map(lambda tenths: tenths * GIB // 10)
+MACS = st.tuples(st.sampled_from([6, 8, 12, 24]), st.sampled_from([120.0, 273.0, 819.0]))
+
+
+@given(
+    layers=st.lists(SIZES, min_size=3, max_size=8),
+    memory=st.lists(MACS, min_size=1, max_size=3),
+    head=SIZES,
+    is_tied=st.booleans(),
+)
+def test_no_other_cut_has_a_faster_slowest_stage_or_is_as_fast_and_more_even(layers, memory, head, is_tied):
+    model = card(layer_bytes=layers, head_bytes=head, embed_bytes=head // 2, is_tied=is_tied)
+    fleet = [MacMemory(f"mac-{n}", size * GIB, size * GIB, bandwidth) for n, (size, bandwidth) in enumerate(memory)]
+    stages = StepTimes(model, rows=1)
+
+    def seconds(cut):
+        return [stages.seconds(first, last, mac.bandwidth_gb_s) for (first, last), mac in zip(cut, fleet, strict=True)]
+
+    def fits(cut):
+        need = [model.weight_bytes(*piece) + model.cache_bytes(*piece, 1024, 1) + overhead_bytes(model.hidden) for piece in cut]
+        return all(one <= mac.usable_bytes for one, mac in zip(need, fleet, strict=True))
+
+    possible = [cut for cut in every_cut(0, len(layers), len(fleet)) if fits(cut)]
+    try:
+        placed = place(model, fleet, context_tokens=1024, concurrency=1)
+    except PlacementRefused:
+        assert possible == []
+        return
+
+    chosen = [(stage.first_layer, stage.last_layer) for stage in placed.stages]
+    fastest = min(max(seconds(cut)) for cut in possible)
+    assert max(seconds(chosen)) == fastest
+    if not any(stage.is_tight for stage in placed.stages):
+        roomy = [cut for cut in possible if max(seconds(cut)) == fastest]
+        least_uneven = min(sum(s * s for s in seconds(cut)) for cut in roomy)
+        assert sum(s * s for s in seconds(chosen)) <= least_uneven * (1 + 1e-6)
 
 
 def every_cut(first, last, pieces):
