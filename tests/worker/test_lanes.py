@@ -1,5 +1,7 @@
 """The caches of slots in lanes: what they hold in memory."""
 
+from io import StringIO
+
 import mlx.core as mx
 import pytest
 from mlx_lm.models.cache import KVCache
@@ -49,6 +51,25 @@ def test_a_kept_prefix_that_grew_alone_holds_its_tokens_and_no_room_for_more(hel
     caches.free(1)
 
     assert held() == pytest.approx(10 / TOKENS, abs=0.01)
+
+
+def test_what_no_layer_reads_is_computed_all_the_same():
+    caches = Caches()
+    for slot in (1, 2):
+        caches.open(slot, filled(), None)
+
+    for _ in range(300):
+        (entry,) = caches.together(1, (1, 2))
+        mx.eval(entry.update_and_fetch(mx.ones((2, HEADS, 1, WIDTH)), mx.ones((2, HEADS, 1, WIDTH))))
+
+    assert promises(entry.offset) < 130, "two for each step, of 300"
+
+
+def promises(array):
+    """How many operations are still to be done for this array."""
+    graph = StringIO()
+    mx.export_to_dot(graph, array)
+    return graph.getvalue().count("rectangle")
 
 
 def test_what_goes_on_from_a_kept_prefix_leaves_it_as_it_is():
