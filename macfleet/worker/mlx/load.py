@@ -18,6 +18,7 @@ from macfleet.models.families import refuse_unproven
 from macfleet.models.kv import KvQuantization
 from macfleet.weights.safetensors import PREFIX_BYTES, header_length, parse_header
 from macfleet.weights.stage import stage_name
+from macfleet.worker.mlx.layout import columns_are_quicker, keep_by_columns
 from macfleet.worker.mlx.split import Stage, find_inner
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
@@ -56,6 +57,8 @@ def load_stage(
     layer_count = len(model.layers)
     if last > layer_count or (last == layer_count) != layers_expected_last:
         raise RequestError(f"{model_dir}: layers {first}..{last} are not what this rank of a model of {layer_count} layers must have")
+    if columns_are_quicker():
+        keep_by_columns(model, own, is_last=layers_expected_last)
     stage = Stage(model, first, last, kv)
     _read_from_disk(own)
     return Loaded(stage, tuple(sorted(own)), sum(tensor.nbytes for tensor in own.values()))
