@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from macfleet.worker.chunks import ChunkCosts
+
 _NEW = 0.2  # weight of a new measurement
 _GAIN = 1.04  # a change of lanes must promise at least this much
 
 
 @dataclass
 class StageCosts:
-    """One stage: seconds of a decoding step by rows, seconds of a prompt's chunk by token."""
+    """One stage: seconds of a decoding step by rows, and of a prompt's chunks."""
 
     by_rows: dict[int, float] = field(default_factory=dict)
-    per_prompt_token_s: float | None = None
+    chunks: ChunkCosts = field(default_factory=ChunkCosts)
 
     def measured_step(self, rows: int, seconds: float) -> None:
         before = self.by_rows.get(rows)
         # The first of its kind compiles, allocates and merges: not what the next one costs.
         self.by_rows[rows] = seconds if before is None else before + (min(seconds, 4 * before) - before) * _NEW
-
-    def measured_chunk(self, tokens: int, seconds: float) -> None:
-        each, before = seconds / tokens, self.per_prompt_token_s
-        self.per_prompt_token_s = each if before is None else before + (each - before) * _NEW
 
     def step_s(self, rows: float) -> float:
         """What a step of so many rows should take: measured, or on the line through what was measured."""
@@ -36,7 +34,7 @@ class StageCosts:
 
 @dataclass
 class Costs:
-    """All stages, and what a round costs besides computing: links, queues, the picking of tokens."""
+    """All stages, and what a round costs besides computing and waiting for busy stages: the way along the links and back."""
 
     stages: list[StageCosts]
     around_s: float = 0.0
@@ -44,13 +42,12 @@ class Costs:
     def measured_step(self, rows: int, step_s: Sequence[float], round_s: float) -> None:
         for stage, seconds in zip(self.stages, step_s, strict=True):
             stage.measured_step(rows, seconds)
-        # Frames wait for each other at busy stages; the quickest rounds show what the way itself costs.
-        outside = max(0.0, round_s - sum(step_s))
-        self.around_s = outside if not self.around_s else min(self.around_s * 1.02, self.around_s + (outside - self.around_s) * _NEW)
+        outside, before = max(0.0, round_s - sum(step_s)), self.around_s
+        self.around_s = before + (min(outside, 4 * before) - before) * _NEW if before else outside
 
     def measured_chunk(self, tokens: int, step_s: Sequence[float]) -> None:
         for stage, seconds in zip(self.stages, step_s, strict=True):
-            stage.measured_chunk(tokens, seconds)
+            stage.chunks.measured(tokens, seconds)
 
     @property
     def is_known(self) -> bool:
@@ -65,10 +62,13 @@ class Costs:
         steps = [stage.step_s(rows) for stage in self.stages]
         return max(lanes * max(steps), sum(steps) + self.around_s)
 
-    def chunk_tokens(self, longest_s: float, most: int) -> int:
-        """How many tokens of a prompt the slowest stage reads in this time, in eights."""
-        slowest = max((stage.per_prompt_token_s or 0.0 for stage in self.stages), default=0.0)
-        return most if slowest * most <= longest_s else min(most, max(8, int(longest_s / slowest) // 8 * 8))
+    def chunk_s(self, tokens: int) -> float:
+        """What the slowest stage takes for a chunk of so many tokens."""
+        return max(stage.chunks.seconds(tokens) for stage in self.stages)
+
+    @property
+    def are_chunks_known(self) -> bool:
+        return all(stage.chunks.is_known for stage in self.stages)
 
 
 def best_lanes(costs: Costs, requests: int, now: int) -> int:
@@ -84,7 +84,7 @@ def best_lanes(costs: Costs, requests: int, now: int) -> int:
     most = min(requests, 2 * stages) if stages > 1 else 1
     now = min(max(now, 1), most)
     best = min(range(1, most + 1), key=lambda lanes: (round(costs.cycle_s(requests, lanes), 6), lanes))
-    fewest = next(lanes for lanes in range(1, best + 1) if costs.cycle_s(requests, lanes) <= costs.cycle_s(requests, best) * 1.01)
+    fewest = next(lanes for lanes in range(1, best + 1) if costs.cycle_s(requests, lanes) <= costs.cycle_s(requests, best) * _GAIN)
     return fewest if costs.cycle_s(requests, now) >= costs.cycle_s(requests, fewest) * _GAIN or fewest < now else now
 
 

@@ -7,7 +7,7 @@ found at the next one, not in a wrong answer.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import prod
 
@@ -34,10 +34,10 @@ class Kind(IntEnum):
 
 _DTYPES = ("bytes", "int32", "float32", "float16", "bfloat16")
 _ITEM_BYTES = (1, 4, 4, 2, 2)
-# magic, kind, dtype, dimensions, ranks that computed, members, epoch, slot, sequence, position, shape × 3, content bytes
-_HEADER = struct.Struct("<4sBBBBHIIQIIIIQ")
+# magic, kind, dtype, dimensions, ranks that computed, members, epoch, slot, sequence, position, shape × 3, waited, content bytes
+_HEADER = struct.Struct("<4sBBBBHIIQIIIIfQ")
 HEADER_BYTES = _HEADER.size
-_MAGIC = b"MFL2"
+_MAGIC = b"MFL3"
 _MEMBER = struct.Struct("<II")
 _SECONDS = struct.Struct("<f")
 
@@ -57,7 +57,8 @@ class Member:
 class Frame:
     """`slot`: of DECODE and its answers the lane, whose rows are `members`. `position`: how many of the slot's tokens come before.
 
-    `step_s`: how long each rank has computed on it so far. `sequence` counts the frames of one link in one epoch.
+    `step_s`: how long each rank has computed on it so far; `waited_s`: how long it has lain at ranks that were busy. `sequence`
+    counts the frames of one link in one epoch. `arrived`, by this Mac's monotonic clock, does not travel.
     """
 
     kind: Kind
@@ -68,6 +69,8 @@ class Frame:
     sequence: int = 0
     members: tuple[Member, ...] = ()
     step_s: tuple[float, ...] = ()
+    waited_s: float = 0.0
+    arrived: float | None = field(default=None, compare=False)
 
 
 def text(content: bytes) -> Tensor:
@@ -90,6 +93,7 @@ def pack_header(frame: Frame, sequence: int) -> bytes:
         sequence,
         frame.position,
         *shape,
+        frame.waited_s,
         len(content.data),
     )
 
@@ -113,14 +117,14 @@ def content_bytes(header: bytes) -> int:
 
 def unpack(header: bytes, rows: bytes | memoryview, content: bytes | memoryview) -> Frame:
     """The frame that arrived. Raises FrameBroken."""
-    _, kind, dtype, dimensions, _, count, epoch, slot, sequence, position, *sizes, length = _unpack(header)
+    _, kind, dtype, dimensions, _, count, epoch, slot, sequence, position, *sizes, waited_s, length = _unpack(header)
     shape = tuple(sizes[:dimensions])
     if len(rows) != row_bytes(header) or len(content) != length or prod(shape) * _ITEM_BYTES[dtype] != length:
         raise FrameBroken(f"a frame of shape {list(shape)} {_DTYPES[dtype]} came with {len(content)} bytes, its rows with {len(rows)}")
     cut = count * _MEMBER.size
     members = tuple(Member(*pair) for pair in _MEMBER.iter_unpack(rows[:cut]))
     step_s = tuple(seconds for (seconds,) in _SECONDS.iter_unpack(rows[cut:]))
-    return Frame(Kind(kind), epoch, slot, position, Tensor(_DTYPES[dtype], shape, content), sequence, members, step_s)
+    return Frame(Kind(kind), epoch, slot, position, Tensor(_DTYPES[dtype], shape, content), sequence, members, step_s, waited_s)
 
 
 def _unpack(header: bytes) -> tuple[int, ...]:

@@ -201,7 +201,8 @@ class Runner:
             case Kind.FILLED:
                 scheduler.filled(frame.slot, frame.position, frame.step_s)
             case Kind.PICKED:
-                for message in scheduler.picked(frame.slot, frame.members, read_picked(frame.content), frame.step_s, now):
+                rows, waited_s = read_picked(frame.content), frame.waited_s + _lain(frame, now)
+                for message in scheduler.picked(frame.slot, frame.members, rows, frame.step_s, now - waited_s):
                     self._say(message)
             case Kind.FAILED:
                 for failed in scheduler.failed(frame.slot, frame.members, bytes(frame.content.data).decode(errors="replace")):
@@ -238,7 +239,8 @@ class Runner:
         if result is None:
             return
         if frame.kind in _TIMED:
-            result = replace(result, step_s=(*frame.step_s, time.monotonic() - started))
+            waited_s = frame.waited_s + _lain(frame, started)
+            result = replace(result, step_s=(*frame.step_s, time.monotonic() - started), waited_s=waited_s)
         self._give_on(result)
 
     def _apply(self, frame: Frame) -> Frame | None:
@@ -286,3 +288,8 @@ class Runner:
             self._link.send(frame)
         except (MacfleetError, OSError) as error:
             self._give_up(str(error))
+
+
+def _lain(frame: Frame, until: float) -> float:
+    """Seconds since it came, which this rank had other things to do; 0.0 for what was made here."""
+    return 0.0 if frame.arrived is None else max(0.0, until - frame.arrived)

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from macfleet.engines.protocol import Failed, Sampling, Submit, Token
+from macfleet.worker.chunks import alone, alone_at_first, beside_answers
 from macfleet.worker.costs import Costs, StageCosts, best_lanes
 from macfleet.worker.engine import NotPicked, Picked, Reach, Reuse
 from macfleet.worker.frames import Kind, Member
 from macfleet.worker.lanes import Lanes
 from macfleet.worker.prefixes import Prefixes
-
-# Of the time between two tokens of the answers that run, what a chunk of somebody's prompt may take on each stage.
-_CHUNK_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -111,9 +109,13 @@ class Scheduler:
         """What to do now; None when everything that runs is waiting for other stages."""
         if self._orders:
             return self._orders.popleft()
-        # A chunk for every round of the lanes: their answers wait for one chunk at most.
-        is_chunk_due = bool(self._reading) and self._steps_since_chunk >= self.lanes.count
-        return self._chunk() if is_chunk_due else self._lane_step(now)
+        return self._chunk() if self._is_chunk_due else self._lane_step(now)
+
+    @property
+    def _is_chunk_due(self) -> bool:
+        """A chunk for every round of the lanes: their answers wait for one chunk at most, and so does the first lane's first step."""
+        round_steps = max(1, self.lanes.count) if self.lanes.requests else 0
+        return bool(self._reading) and self._steps_since_chunk >= round_steps
 
     def sampling_of(self, slot: int) -> Sampling:
         return self._running[slot].submit.sampling
@@ -133,7 +135,10 @@ class Scheduler:
     def picked(
         self, lane: int, members: Sequence[Member], rows: Sequence[Picked | NotPicked], step_s: Sequence[float], now: float
     ) -> list[Token | Failed]:
-        """The next token of each of these members is known. What nobody waits for any more is left out."""
+        """The next token of each of these members is known. What nobody waits for any more is left out.
+
+        `now` is less than the clock says by what the step has lain at busy ranks: it tells what the way itself takes.
+        """
         if (sent_at := self._came_back(lane)) is not None:
             self.costs.measured_step(len(members), step_s, now - sent_at)
         said = [self._row(member.slot, row) for member, row in zip(members, rows, strict=True)]
@@ -209,13 +214,12 @@ class Scheduler:
 
     def _chunk_tokens(self, running: _Running) -> int:
         """Short beside running answers; alone, so that a long prompt is in several stages at once and a short one in one piece."""
-        if self.lanes.requests and self.costs.is_known:
-            cycle_s = self.costs.cycle_s(self.lanes.requests, max(1, self.lanes.count))
-            return self.costs.chunk_tokens(_CHUNK_SHARE * cycle_s, self._limits.chunk_tokens)
-        stages = len(self.costs.stages)
-        if stages == 1:
-            return self._limits.chunk_tokens
-        return min(self._limits.chunk_tokens, max(32, -(-len(running.submit.prompt) // (6 * stages))))
+        costs, most, stages = self.costs, self._limits.chunk_tokens, len(self.costs.stages)
+        if not costs.are_chunks_known:
+            return alone_at_first(len(running.submit.prompt), stages, most)
+        if self.lanes.requests and costs.is_known:
+            return beside_answers(costs.chunk_s, costs.cycle_s(self.lanes.requests, max(1, self.lanes.count)), most)
+        return alone(costs.chunk_s, running.unread, stages, most)
 
     # --- beginnings and ends
 
@@ -263,5 +267,10 @@ class Scheduler:
         if is_done:
             self._drop(self.prefixes.shrink(self._room_tokens()))
             self._keep(running)
-        self._orders.append(Step(Kind.FREE, running.slot))
+        # One that was cancelled before any rank heard of it: nobody will know how it was to be sampled, nor has a slot to free.
+        unopened = [step for step in self._orders if step.kind is Kind.OPEN and step.slot == running.slot]
+        if unopened:
+            self._orders.remove(unopened[0])
+        else:
+            self._orders.append(Step(Kind.FREE, running.slot))
         self._start_waiting()

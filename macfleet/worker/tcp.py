@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket as sockets
 import threading
+import time
 from dataclasses import replace
 
 import zmq
@@ -109,7 +110,7 @@ class TcpLink:
                         raise FrameBroken(f"a frame of {len(parts)} parts")
                     frame = unpack(*parts)
                     if arrivals.accept(frame):
-                        self._deliver(frame)
+                        self._deliver(replace(frame, arrived=time.monotonic()))
                 except FrameBroken as error:
                     self._deliver(LinkLost(str(error)))
         except zmq.ContextTerminated:

@@ -59,12 +59,13 @@ def test_one_stutter_does_not_change_the_picture():
     assert stage.step_s(1) < 0.02
 
 
-def test_a_chunk_is_as_long_as_the_slowest_stage_reads_in_the_time_given():
-    both = Costs([StageCosts({1: 0.01}, 0.001), StageCosts({1: 0.01}, 0.002)])
+def test_a_chunk_takes_what_the_slowest_stage_takes():
+    both = costs({}, {})
 
-    assert both.chunk_tokens(0.1, most=512) == 48
-    assert both.chunk_tokens(0.001, most=512) == 8
-    assert both.chunk_tokens(9.0, most=512) == 512
+    both.measured_chunk(64, (0.1, 0.2))
+
+    assert both.are_chunks_known
+    assert both.chunk_s(64) == 0.2
 
 
 def test_the_way_around_is_what_a_round_takes_beside_computing():

@@ -258,3 +258,15 @@ def test_what_is_kept_makes_room_for_who_runs():
     turns.submit(request("b", range(100, 140), max_tokens=20))
 
     assert steps_until_idle(turns)[:2] == [Step(Kind.OPEN, 2), Step(Kind.DROP, position=1)]
+
+
+def test_whoever_is_read_first_does_not_wait_for_the_prompts_of_all_others():
+    turns = scheduler(concurrency=3, chunks_ahead=8)
+    turns.submit(request("short", range(1, 6)))
+    turns.submit(request("long", range(100, 130)))
+
+    sent = computed(steps_until_idle(turns))
+
+    first_decode = next(place for place, step in enumerate(sent) if step.kind is Kind.DECODE)
+    assert [member.slot for member in sent[first_decode].members] == [1]
+    assert first_decode <= 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 import faulthandler
 import logging
 import threading
+import time
 from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
@@ -108,7 +109,7 @@ class GroupLink:
                 rows, length = row_bytes(header), content_bytes(header)
                 frame = unpack(header, receive(rows) if rows else b"", receive(length) if length else b"")
                 if arrivals.accept(frame):
-                    self._deliver(frame)
+                    self._deliver(replace(frame, arrived=time.monotonic()))
         except (RuntimeError, FrameBroken) as error:
             self._lost(f"receiving from rank {previous}: {error}")
 
