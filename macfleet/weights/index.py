@@ -14,6 +14,7 @@ from macfleet.models.layout import Layout, Part, layout_of
 from macfleet.weights.safetensors import PREFIX_BYTES, Header, Tensor, header_length, parse_header
 
 INDEX_FILE = "model.safetensors.index.json"
+_PACKING = (".scales", ".biases", ".global_scale")
 Read = Callable[[str, int, int], bytes]
 
 
@@ -36,6 +37,7 @@ class TensorIndex:
         """How the tensors are named. Raises WeightsBroken when a layer, the embedding, the head or a tensor of a layer is missing."""
         layout = layout_of(self.tensors, config)
         _check_layers(self.tensors, layout)
+        _check_packed(self.tensors)
         return layout
 
     def card(self, name: str, config: Mapping[str, Any], repo: str = "") -> ModelCard:
@@ -100,8 +102,20 @@ def _merged(headers: Iterable[Header]) -> dict[str, Tensor]:
     return tensors
 
 
+def _check_packed(tensors: Mapping[str, Tensor]) -> None:
+    """Packed weights are nothing without their scales, and in mlx's own (affine) format without their biases."""
+    for name, tensor in tensors.items():
+        stem, _, kind = name.rpartition(".")
+        if kind != "weight" or tensor.dtype != "U32":
+            continue
+        scales = tensors.get(f"{stem}.scales")
+        gone = "scales" if scales is None else "biases" if scales.dtype != "U8" and f"{stem}.biases" not in tensors else ""
+        if gone:
+            raise WeightsBroken(f"the weights do not hold {stem}.{gone}, which unpacks {name}", hint="fetch the model again")
+
+
 def _check_layers(names: Iterable[str], layout: Layout) -> None:
-    """A layer that has the tensors of its kind but for a few has lost them.
+    """A layer that has the tensors of its kind but for a few has lost them. How they are packed may differ from layer to layer.
 
     Layers differ by design (dense and with experts, full and linear attention), but no kind of layer is another kind with
     something taken away: so a single layer whose names are a part of those of several others is a damaged one.
@@ -109,7 +123,7 @@ def _check_layers(names: Iterable[str], layout: Layout) -> None:
     held: list[set[str]] = [set() for _ in range(layout.layers)]
     for name in names:
         layer = layout.layer_of(name)
-        if layer is not None and layout.part_of(name) is Part.LAYER:
+        if layer is not None and layout.part_of(name) is Part.LAYER and not name.endswith(_PACKING):
             held[layer].add(name[len(layout.prefix) :].partition(".")[2])
     for layer, own in enumerate(held):
         whole = [other for other in held if own < other]

@@ -5,6 +5,7 @@ import json
 from macfleet.weights.index import read_index
 from macfleet.weights.safetensors import render_header
 
+WIDTHS = {"F16": 2, "F32": 4, "U8": 1, "U32": 4}
 CONFIG = {
     "model_type": "llama",
     "num_hidden_layers": 4,
@@ -23,10 +24,11 @@ def names(layers=4, prefix="model.", is_tied=False):
 
 
 def safetensors(tensors, dtype="F16"):
-    """The bytes of a file with these names; the n-th tensor holds 4 * n times the byte n."""
+    """The bytes of a file with these names; the n-th tensor holds 4 * n times the byte n. `dtype`: of all, or a name's own."""
     sizes = [4 * (number + 1) for number in range(len(tensors))]
-    width = {"F16": 2, "F32": 4}[dtype]
-    header = render_header([(name, dtype, (size // width,), size) for name, size in zip(tensors, sizes, strict=True)], {"format": "mlx"})
+    types = [dtype[name] if isinstance(dtype, dict) else dtype for name in tensors]
+    rows = [(name, kind, (size // WIDTHS[kind],), size) for name, kind, size in zip(tensors, types, sizes, strict=True)]
+    header = render_header(rows, {"format": "mlx"})
     return header + b"".join(bytes([number + 1]) * size for number, size in enumerate(sizes))
 
 

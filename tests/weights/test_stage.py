@@ -150,6 +150,38 @@ def test_layers_that_differ_by_design_are_whole():
     assert layout.layers == 4
 
 
+def packed(layers, *parts, scales="F16"):
+    """The type of every tensor, with up_proj of these layers packed."""
+    types = dict.fromkeys(names(), "F16")
+    for layer in layers:
+        stem = f"model.layers.{layer}.mlp.up_proj"
+        types |= {f"{stem}.weight": "U32", **{f"{stem}.{part}": scales for part in parts}}
+    return types
+
+
+def test_a_layer_that_is_not_packed_as_the_others_are_is_whole():
+    types = packed([0, 1, 3], "scales", "biases")
+
+    assert index_of({"model.safetensors": safetensors(list(types), types)}).layout(CONFIG).layers == 4
+
+
+@pytest.mark.parametrize(
+    ("parts", "scales", "gone"),
+    [((), "F16", "scales"), (("scales",), "F16", "biases"), (("scales",), "F32", "biases")],
+)
+def test_packed_weights_without_what_unpacks_them_are_refused(parts, scales, gone):
+    types = packed([0, 1, 2, 3], *parts, scales=scales)
+
+    with pytest.raises(WeightsBroken, match=rf"do not hold model\.layers\.0\.mlp\.up_proj\.{gone}, which unpacks"):
+        index_of({"model.safetensors": safetensors(list(types), types)}).layout(CONFIG)
+
+
+def test_mxfp4_has_scales_of_a_byte_and_no_biases():
+    types = packed([0, 1, 2, 3], "scales", scales="U8")
+
+    assert index_of({"model.safetensors": safetensors(list(types), types)}).layout(CONFIG).layers == 4
+
+
 def test_what_the_index_file_promises_must_be_there():
     files = {"model-00001.safetensors": safetensors(names())}
 
