@@ -91,9 +91,10 @@ PROVEN: tuple[str, ...] = (
     "telechat3",
     "youtu_llm",
 )
-# Of these, those whose rows in a batch get other answers than alone: mlx-lm's gemma2 lays the mask of the padding over the wrong
-# axis of its grouped attention (0.32.2). Their requests are decoded one by one, in several lanes.
-UNBATCHED: tuple[str, ...] = ("gemma2",)
+# Of these, those whose rows in a batch get other answers than alone (mlx-lm 0.32.2): gemma2 lays the mask of the padding over the
+# wrong axis of its grouped attention; recurrent_gemma reads the zeros that a batch has for an empty state as if tokens had come
+# before, which a prompt of one token shows. Their requests are decoded one by one, in several lanes.
+UNBATCHED: tuple[str, ...] = ("gemma2", "recurrent_gemma")
 # Of the proven ones, those whose KV cache mlx-lm cannot keep in fewer bits (0.32.2): attention on a latent or with sinks takes no
 # quantised keys, lists of caches and states are not quantised at all.
 WIDE_KV: tuple[str, ...] = (

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from macfleet.core.errors import MacfleetError
+from macfleet.models.families import UNBATCHED
 from macfleet.worker.mlx.prove import NotProved, prove
 from tests.worker.full_configs import AS_TRANSFORMERS_SHIPS, RING_MINI, full_config
 from tests.worker.tiny import LLAMA
@@ -20,7 +21,7 @@ def test_a_proven_family_is_proved_again_from_a_config_of_full_size(family):
     proof = prove(full_config(family))
 
     assert (proof.family, proof.stages) == (family, (2, 3))
-    assert proof.is_batched == (family != "gemma2")
+    assert proof.is_batched == (family not in UNBATCHED)
 
 
 def test_a_family_that_goes_wrong_without_an_error_is_found_out():
