@@ -35,7 +35,8 @@ def list_(
 
     Example: `macfleet history --mac studio-2 --event provision`
 
-    The journal stands beside the inventory, in `.macfleet/journal.jsonl`. A wildcard in --mac counts as in other commands.
+    The journal stands beside the inventory, in `.macfleet/journal.jsonl`. At 32 MiB it becomes `journal.old.jsonl`, in place of the
+    one before, and a new one begins; both are read. A wildcard in --mac counts as in other commands.
     """
     if context.invoked_subcommand is not None:
         context.obj = inventory

@@ -131,9 +131,10 @@ def keep(session: Session, kept: Kept, verification: Verification) -> None:
     from macfleet.serving.looks import Seen, save_looks
 
     journal = session.journal
-    earlier = kept.seen if journal.path.exists() else None  # somebody may have begun a new journal
-    entry = journal_entry(verification, earlier)
     try:
+        # A journal that has begun anew begins with everything that was seen: the older one goes when this one is full.
+        earlier = kept.seen if kept.seen is not None and journal.has(kept.seen.run) else None
+        entry = journal_entry(verification, earlier)
         journal.write("verify", **entry)
         is_new = isinstance(entry["seen"], dict) and journal.id is not None
         seen = Seen(journal.id or 0, snapshot(verification).digest) if is_new else earlier

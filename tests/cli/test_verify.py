@@ -21,7 +21,7 @@ from macfleet.cli.watch import Watch
 from macfleet.core.errors import RequestError
 from macfleet.core.finding import Finding, Verdict
 from macfleet.fleet.journal import Journal
-from macfleet.serving.drift import Run, find_run, snapshot
+from macfleet.serving.drift import Run, find_run, journal_entry, snapshot
 from macfleet.serving.looks import Kept, load_kept
 from macfleet.serving.reachable import REACHABLE
 from macfleet.serving.verify import MacVerification, Verification
@@ -116,6 +116,24 @@ def test_a_run_that_finds_the_same_takes_little_room_in_the_journal(tmp_path):
 
     assert [entry["seen"] if isinstance(entry["seen"], int) else "in full" for entry in entries] == ["in full", 1, 1]
     assert find_run(entries, "last").snapshot == snapshot(AFTER)
+
+
+def test_a_journal_that_has_begun_anew_has_what_was_seen_in_full(tmp_path):
+    filled_by_two = 2 * len(json.dumps(journal_entry(AFTER)))
+    for _ in range(9):
+        journal = Journal(tmp_path / "journal.jsonl", most_bytes=filled_by_two)
+        keep(
+            SimpleNamespace(journal=journal, inventory=SimpleNamespace(state_dir=tmp_path), output=Output()),
+            load_kept(tmp_path, 0.0),
+            AFTER,
+        )
+
+    entries = Journal(tmp_path / "journal.jsonl").entries()
+
+    assert journal.older.exists()
+    assert find_run(entries, "last").snapshot == snapshot(AFTER)
+    assert find_run(entries, "last").id == 9
+    assert [find_run(entries, str(entry["id"])).snapshot for entry in entries] == [snapshot(AFTER)] * len(entries)
 
 
 @pytest.mark.parametrize(

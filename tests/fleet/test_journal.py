@@ -1,5 +1,6 @@
 """The journal beside the inventory."""
 
+import json
 import threading
 
 import pytest
@@ -92,6 +93,49 @@ def test_a_secret_is_not_written_down(tmp_path):
 
 def test_no_journal_yet_is_an_empty_one(tmp_path):
     assert Journal(tmp_path / "journal.jsonl").entries() == []
+
+
+def in_short(tmp_path):
+    """A journal that one line of 100 bytes and more fills."""
+    return Journal(tmp_path / "journal.jsonl", HandClock(), "anna@laptop", most_bytes=200)
+
+
+def test_a_full_journal_begins_anew_and_the_one_before_is_still_told(tmp_path):
+    for number in range(1, 6):
+        in_short(tmp_path).write(f"run {number}", note="x" * 50)
+
+    last = in_short(tmp_path)
+    assert [(entry["id"], entry["event"]) for entry in last.entries()] == [(3, "run 3"), (4, "run 4"), (5, "run 5")]
+    last.write("run 6", note="x" * 50)
+    assert [entry["id"] for entry in last.entries()] == [5, 6]
+    assert [path.name for path in tmp_path.iterdir()] == ["journal.old.jsonl"]
+
+
+def test_a_run_that_goes_on_in_the_next_journal_takes_nobody_s_number(tmp_path):
+    older, newer = in_short(tmp_path), in_short(tmp_path)
+    older.write("one")
+    newer.write("two", note="x" * 100)
+    older.write("one goes on")
+
+    latest = in_short(tmp_path)
+    latest.write("three")
+
+    assert [entry["id"] for entry in latest.entries()] == [1, 2, 1, 3]
+    assert (latest.has(1), latest.has(2), latest.has(3)) == (True, False, True)
+
+
+def test_runs_that_fill_one_journal_after_another_at_once_lose_no_line_and_no_number(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    one_line = len(json.dumps({"time": "1970-01-01T00:00:00+00:00", "event": "run", "id": 10, "who": "anna@laptop"})) + 1
+    journals = [Journal(path, HandClock(), "anna@laptop", most_bytes=30 * one_line) for _ in range(40)]
+
+    threads = [threading.Thread(target=journal.write, args=("run",)) for journal in journals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(entry["id"] for entry in journals[0].entries()) == list(range(1, 41))
 
 
 def test_a_journal_that_cannot_be_written_says_where(tmp_path):
