@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -134,26 +134,66 @@ def parse_roll(text: str, origin: str) -> Roll:
         if data.pop("schema") != _SCHEMA:
             raise ValueError("written by another version of macfleet")
         return Roll(
-            started=float(data["started"]),
-            macs=tuple(_mac(entry) for entry in data["macs"]),
-            options=RollOptions(**data["options"]),
-            halt=_halt(data["halt"]),
+            started=_seconds(data["started"]),
+            macs=tuple(_mac(entry, f"macs/{place}") for place, entry in enumerate(data["macs"])),
+            options=RollOptions(**_values(RollOptions, data["options"], "options")),
+            halt=None if data["halt"] is None else Halt(**_values(Halt, data["halt"], "halt")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StateDamaged(
-            f"{origin}: this is not the state of a rolling reboot: {error}",
-            hint=HOW_TO_START_AGAIN,
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise StateDamaged(f"{origin}: this is not the state of a rolling reboot: {what}", hint=HOW_TO_START_AGAIN) from error
 
 
-def _mac(entry: dict[str, Any]) -> MacRoll:
-    known = {field.name: entry[field.name] for field in fields(MacRoll)}
-    lists = {key: tuple(known[key]) for key in ("services", "known_failures")}
-    return MacRoll(**{**known, **lists, "step": Step(known["step"])})
+def _mac(entry: Any, where: str) -> MacRoll:
+    return MacRoll(**_values(MacRoll, entry, where))
 
 
-def _halt(entry: dict[str, Any] | None) -> Halt | None:
-    return None if entry is None else Halt(**{**entry, "truths": tuple(entry["truths"])})
+def _values(kind: type, entry: Any, where: str) -> dict[str, Any]:
+    """A value of the right type for every field of `kind`: a file that was edited by hand is not found out in the middle of a roll."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where} is {_shown(entry)}, not an object")
+    values = {}
+    for field in fields(kind):
+        if field.name not in entry:
+            raise ValueError(f'{where} has no "{field.name}"')
+        try:
+            values[field.name] = _READ[str(field.type)](entry[field.name])
+        except ValueError as error:
+            raise ValueError(f"{where}/{field.name}: {error}") from None
+    return values
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        raise ValueError(f"{_shown(value)} is not a number of seconds")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{_shown(value)} is not a text")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{_shown(value)} is not a list of texts")
+    return tuple(map(_text, value))
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)[:40]
+
+
+# How a field is read, by the type that its class gives it.
+_READ: dict[str, Callable[[Any], Any]] = {
+    "float": _seconds,
+    "float | None": lambda value: None if value is None else _seconds(value),
+    "str": _text,
+    "str | None": lambda value: None if value is None else _text(value),
+    "tuple[str, ...]": _texts,
+    "Step": lambda value: Step(_text(value)),
+}
 
 
 def _names(names: Sequence[str]) -> str:

@@ -1,4 +1,7 @@
+import functools
 import itertools
+import json
+import re
 
 import pytest
 from hypothesis import given
@@ -33,6 +36,50 @@ def test_a_damaged_state_is_refused_with_its_file_and_the_way_out(text):
         parse_roll(text, "roll.json")
 
     assert "--abandon" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "complaint"),
+    [
+        (("options", "drain_s"), "120", 'options/drain_s: "120" is not a number of seconds'),
+        (("options", "stop_s"), -1, "options/stop_s: -1 is not a number of seconds"),
+        (("options", "return_s"), float("nan"), "options/return_s: NaN is not a number of seconds"),
+        (("options", "settle_s"), 10**400, f"options/settle_s: 1{'0' * 39} is not a number of seconds"),
+        (("options", "serve_s"), True, "options/serve_s: true is not a number of seconds"),
+        (("options",), [], "options is [], not an object"),
+        (("started",), None, "null is not a number of seconds"),
+        (("macs", 0), "studio-1", 'macs/0 is "studio-1", not an object'),
+        (("macs", 0, "name"), 1, "macs/0/name: 1 is not a text"),
+        (("macs", 0, "services"), "chat", 'macs/0/services: "chat" is not a list of texts'),
+        (("macs", 1, "known_failures"), [None], "macs/1/known_failures: null is not a text"),
+        (("macs", 1, "boot_before"), 7, "macs/1/boot_before: 7 is not a text"),
+        (("macs", 1, "step"), "flying", "macs/1/step: 'flying' is not a valid Step"),
+        (("halt", "truths"), {}, "halt/truths: {} is not a list of texts"),
+        (("halt", "at"), "now", 'halt/at: "now" is not a number of seconds'),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_with_its_place(place, value, complaint):
+    written = json.loads(render_roll(ROLL))
+    inner = functools.reduce(lambda part, key: part[key], place[:-1], written)
+    inner[place[-1]] = value
+
+    with pytest.raises(RequestError) as raised:
+        parse_roll(json.dumps(written), "roll.json")
+
+    assert str(raised.value) == f"roll.json: this is not the state of a rolling reboot: {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("place", "complaint"),
+    [(("options", "drain_s"), 'options has no "drain_s"'), (("macs", 0, "step"), 'macs/0 has no "step"'), (("halt",), "it has no 'halt'")],
+)
+def test_a_value_that_is_missing_is_not_made_up(place, complaint):
+    written = json.loads(render_roll(ROLL))
+    inner = functools.reduce(lambda part, key: part[key], place[:-1], written)
+    del inner[place[-1]]
+
+    with pytest.raises(RequestError, match=re.escape(complaint)):
+        parse_roll(json.dumps(written), "roll.json")
 
 
 @pytest.mark.parametrize("step", [step for step in Step if step not in (Step.PENDING, Step.DONE)])
