@@ -121,9 +121,11 @@ def absent_directories(paths: Sequence[str]) -> Fact[tuple[str, ...]]:
     """The directories above these paths that are not there yet, the outermost first: who makes one may take it away again."""
     above = tuple(dict.fromkeys(str(parent) for path in paths for parent in reversed(PurePosixPath(path).parents) if parent.name))
 
-    def understand(results: Sequence[Result]) -> tuple[str, ...]:
-        absent = {line.split(":")[1].strip() for line in results[0].stderr.splitlines() if _ABSENT in line and ":" in line}
-        return tuple(path for path in above if path in absent)
+    def understand(results: Sequence[Result]) -> tuple[str, ...] | Unknown:
+        if results[0].exit_status not in (0, 1):  # 1: something is not there; anything else says nothing of any of them
+            return Unknown(results[0].failure())
+        complaints = [line for line in results[0].stderr.splitlines() if line.rstrip().endswith(_ABSENT)]
+        return tuple(path for path in above if any(line.startswith(f"stat: {path}: ") for line in complaints))
 
     return Fact(f"directories above {' '.join(paths)}", (command("stat", "-f", "%N", *above, timeout_s=10),), understand)
 

@@ -36,6 +36,22 @@ def test_not_allowed_to_look_is_unknown():
     assert isinstance(answer(files.file_text("/x"), (1, "", "cat: /x: Permission denied")), Unknown)
 
 
+def test_the_directories_above_that_are_not_there_are_those_that_stat_complains_of():
+    path = "/opt/a: b/No such file or directory/c:/file"
+    said = """\
+stat: /opt/a: b/No such file or directory: stat: Permission denied
+stat: /opt/a: b/No such file or directory/c:: stat: No such file or directory
+"""
+
+    assert answer(files.absent_directories((path,)), (1, "/opt\n/opt/a: b\n", said)) == ("/opt/a: b/No such file or directory/c:",)
+    assert answer(files.absent_directories(("/opt/a/file",)), "/opt\n/opt/a\n") == ()
+
+
+@pytest.mark.parametrize("ended", [(127, "", "sh: stat: command not found"), (2, "", "stat: /opt: stat: No such file or directory")])
+def test_a_stat_that_did_not_look_says_of_no_directory_that_it_is_there(ended):
+    assert isinstance(answer(files.absent_directories(("/opt/a/file",)), ended), Unknown)
+
+
 @pytest.mark.parametrize("text", ["", "644 root wheel", "rw-r--r-- root wheel 0", "  File: x\n"])
 def test_another_stat_than_bsds_is_refused(text):
     with pytest.raises(Unparsable, match="is not mode, owner, group, size"):
