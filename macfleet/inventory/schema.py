@@ -131,6 +131,13 @@ class ApiKeySection(Strict):
         None, ge=1, description="Requests with it that are answered at the same time; without it, the service's"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_the_key_itself(cls, value: Any) -> Any:
+        if isinstance(value, str):  # a message would show it
+            raise ValueError("a key does not stand in the inventory; write {key: {env: NAME}} or {key: {file: PATH}}")
+        return value
+
 
 class ServiceSection(Strict):
     model: str = Field(description="A model card's name or a name under `models`", examples=["deepseek-v3"])

@@ -232,6 +232,7 @@ def test_a_service_may_have_several_keys_and_its_cache_in_fewer_bits():
     [
         ("kv_bits: 6", "kv_bits: a KV cache is kept in 4 or 8 bits, not in 6"),
         ("api_keys: {red: {key: sk-red}}", "api_keys/red/key: a secret does not stand in the inventory"),
+        ("api_keys: {red: sk-red}", "api_keys/red: a key does not stand in the inventory"),
         ("api_keys: {red: {key: {env: RED}, concurrency: 0}}", "api_keys/red/concurrency"),
         ("api_keys: {default: {key: {env: RED}}}", '"default" is what metrics call those who come with `api_key` itself'),
     ],

@@ -53,6 +53,22 @@ def test_two_names_with_the_same_key_are_refused_and_the_key_is_not_shown(tmp_pa
     assert "sk-same" not in str(refused.value)
 
 
-def test_a_key_whose_source_is_empty_is_said(tmp_path, source):
-    with pytest.raises(SecretMissing):
-        read_keys(replace(SERVICE, api_keys=(ApiKey("red", SecretSource(file="nowhere")),)), tmp_path)
+def test_a_key_whose_source_is_empty_is_said_with_its_place(tmp_path):
+    nowhere = SecretSource(file="nowhere")
+
+    with pytest.raises(SecretMissing, match=r"^services/chat/api_keys/red: the file nowhere cannot be read") as missing:
+        read_keys(replace(SERVICE, api_keys=(ApiKey("red", nowhere),)), tmp_path)
+    with pytest.raises(SecretMissing, match=r"^services/chat/api_key: "):
+        read_keys(replace(SERVICE, api_key=nowhere), tmp_path)
+
+    assert missing.value.truths == (f"looked at {tmp_path / 'nowhere'}",)
+    assert "write the secret into the first line" in missing.value.hint
+
+
+def test_a_key_that_no_client_can_send_is_refused_and_not_shown(tmp_path, source):
+    with pytest.raises(
+        RequestError, match="services/chat/api_key: the file own holds a key with letters that clients cannot send"
+    ) as refused:
+        read_keys(replace(SERVICE, api_key=source("own", "sk-schlüssel")), tmp_path)
+
+    assert "schlüssel" not in str(refused.value)
