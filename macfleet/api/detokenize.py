@@ -26,7 +26,8 @@ class Detokenizer:
         """The text this token completes; empty while a character is incomplete."""
         self._tokens.append(token)
         new = self._pending_text()
-        if new.endswith("\ufffd") and len(self._tokens) - self._shown < _MOST_PENDING:
+        # A token without text (a sign of the model's own) waits too: a window of nothing else would make the next one the first.
+        if (not new or new.endswith("\ufffd")) and len(self._tokens) - self._shown < _MOST_PENDING:
             return ""
         self._advance()
         return new

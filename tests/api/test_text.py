@@ -44,6 +44,13 @@ def test_a_space_that_decode_drops_at_the_beginning_is_kept_in_the_middle():
     assert [detokenizer.push(token) for token in (0, 1, 2)] == ["Hello", " wide", " world"]
 
 
+def test_a_space_behind_a_sign_without_text_is_kept():
+    words = ["▁Hello", "", "▁world"]
+    detokenizer = Detokenizer(lambda tokens: "".join(words[token] for token in tokens).replace("▁", " ").removeprefix(" "))
+
+    assert [detokenizer.push(token) for token in (0, 1, 2, 1, 1, 2)] == ["Hello", "", " world", "", "", " world"]
+
+
 def test_the_end_mark_is_not_text():
     stream = TextStream(decode, ())
 
