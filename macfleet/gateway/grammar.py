@@ -3,62 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from macfleet.api.errors import invalid
+from macfleet.gateway.forms import Function, Rules, Signs, as_json, sparing
 
-_ANY_OBJECT = {"type": "object"}
-# A small model that may write any number of blanks between two words of JSON writes blanks for ever.
-_BLANKS = {"whitespace_pattern": r"[ \n]{0,20}"}
-
-
-@dataclass(frozen=True)
-class Signs:
-    """A model's own marks, as far as a grammar needs them. `special`: those that are tokens of their own and have no text.
-
-    `reasoning_end`: set where the prompt has opened the reasoning, so that the model ends it before it answers.
-    """
-
-    special: Collection[str] = ()
-    reasoning_end: str | None = None
+_NONE = Signs()
 
 
-def of_schema(schema: Mapping[str, Any], signs: Signs = Signs()) -> str:
+def of_schema(schema: Mapping[str, Any], signs: Signs = _NONE) -> str:
     """The grammar of JSON that keeps to this schema. Raises ApiError for one that cannot be kept to."""
-    return _checked("body", {"body": f"%json {json.dumps(_sparing(schema))}"}, signs, "response_format")
+    return _checked("body", {"body": f"%json {json.dumps(sparing(schema))}"}, signs, "response_format")
 
 
-def of_calls(tools: Sequence[Mapping[str, Any]], start: str, end: str, signs: Signs = Signs()) -> str:
-    """The grammar of one call of one of these tools, between a model's marks, as JSON with a name and arguments."""
-    calls = _sparing({"anyOf": [_call(number, tool["function"]) for number, tool in enumerate(tools)]})
-    open_, close = (_sign(mark, signs) for mark in (start, end))
-    return _checked(f"{open_} ws body ws {close}", {"ws": r"/\n?/", "body": f"%json {json.dumps(calls)}"}, signs, "tools")
+def of_calls(
+    functions: Sequence[Function], start: str, end: str, signs: Signs = _NONE, form: Callable[[Sequence[Function], Signs], Rules] = as_json
+) -> str:
+    """The grammar of one call of one of these functions, between a model's marks. Raises ApiError as `of_schema` does."""
+    try:
+        rules = form(functions, signs)
+    except (AttributeError, TypeError, ValueError, KeyError) as error:  # parameters that are no schema: {"properties": 7}
+        raise invalid("The parameters of a tool are no JSON schema.", param="tools", code="invalid_schema") from error
+    close = f" ws {signs.said(end)}" if end else ""
+    return _checked(f"{signs.said(start)} ws call{close}", {"ws": r"/\n?/", **rules}, signs, "tools")
 
 
-def _sparing(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with a limit to the blanks between its words, unless it has one of its own."""
-    given = schema.get("x-guidance", {})
-    return {**schema, "x-guidance": {**_BLANKS, **given} if isinstance(given, Mapping) else given}
-
-
-def _call(number: int, function: Mapping[str, Any]) -> dict[str, Any]:
-    # With an $id, `#/$defs/…` inside the parameters means their own definitions, as the client wrote them.
-    parameters = {"$id": f"urn:macfleet:function:{number}", **(function.get("parameters") or _ANY_OBJECT)}
-    return {
-        "type": "object",
-        "properties": {"name": {"const": function["name"]}, "arguments": parameters},
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }
-
-
-def _sign(mark: str, signs: Signs) -> str:
-    return mark if mark in signs.special else json.dumps(mark)
-
-
-def _checked(start: str, rules: Mapping[str, str], signs: Signs, param: str) -> str:
+def _checked(start: str, rules: Rules, signs: Signs, param: str) -> str:
     from llguidance import LLMatcher
 
     before = _reasoning(signs)
@@ -69,15 +40,16 @@ def _checked(start: str, rules: Mapping[str, str], signs: Signs, param: str) -> 
     return grammar
 
 
-def _reasoning(signs: Signs) -> dict[str, str]:
+def _reasoning(signs: Signs) -> Rules:
     """Any text up to the mark that ends it, and the blank line that models write behind it."""
-    if signs.reasoning_end is None:
+    end = signs.reasoning_end
+    if end is None:
         return {}
     gap = {"gap": r"/\n{0,2}/"}
-    if signs.reasoning_end in signs.special:
-        return {"reasoning": f"THOUGHT {signs.reasoning_end} gap", "THOUGHT": r"/(.|\n)*/", **gap}
-    return {"reasoning": "thought gap", f"thought[suffix={json.dumps(signs.reasoning_end)}]": r"/(.|\n)*/", **gap}
+    if end in signs.special:
+        return {"reasoning": f"THOUGHT {signs.said(end)} gap", "THOUGHT": r"/(.|\n)*/", **gap}
+    return {"reasoning": "thought gap", f"thought[suffix={json.dumps(end)}]": r"/(.|\n)*/", **gap}
 
 
-def _lines(rules: Mapping[str, str]) -> list[str]:
+def _lines(rules: Rules) -> list[str]:
     return [f"{name}: {rule}" for name, rule in rules.items()]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from inspect import signature
+from inspect import getmodule, getsource, signature
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from macfleet.api.sections import Marks, Section
 from macfleet.api.tools import ParseCall
 from macfleet.core.errors import MacfleetError
 from macfleet.gateway import grammar
+from macfleet.gateway.forms import FORMS, Signs
 from macfleet.gateway.mlx_lm_text import load_tokenizer
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ class ModelText:
         self.eos = tuple(sorted(eos))
         self.sampling_defaults = defaults
         self._is_byte_level = "ByteLevel" in repr(self._backend.decoder)
-        self._unseen = _unseen(self._backend, self.marks)
+        self._special = _special(self._backend)
+        self._unseen = _unseen(self._special, self.marks, tokenizer.tool_parser)
         self._options = _options_of_transformers()
         self._vocabulary = max(tokenizer.get_vocab().values()) + 1
 
@@ -102,18 +104,16 @@ class ModelText:
         if section not in (Section.ANSWER, Section.REASONING):
             message = "This model writes headers before its answer, so it cannot be kept to a form."
             raise invalid(message, param=_form_param(request), code="unsupported_value")
-        signs = grammar.Signs(self._special_marks(), self._tokenizer.think_end if section == Section.REASONING else None)
+        signs = Signs(self._special, self._tokenizer.think_end if section == Section.REASONING else None)
         if request.response_schema is not None:
             return grammar.of_schema(request.response_schema, signs)
-        if self._tokenizer.init_kwargs.get("tool_parser_type") != "json_tools":
-            message = "This model does not write its calls as JSON, so it cannot be made to call a tool; use the tool_choice auto."
+        form = FORMS.get(self._tokenizer.init_kwargs.get("tool_parser_type"))
+        if form is None:
+            message = "This model cannot be made to call a tool, for the form in which it does; use the tool_choice auto."
             raise invalid(message, param="tool_choice", code="unsupported_value")
         name = request.tool_choice.name
-        tools = [tool for tool in request.tools if name in (None, tool["function"]["name"])]
-        return grammar.of_calls(tools, self._tokenizer.tool_call_start, self._tokenizer.tool_call_end, signs)
-
-    def _special_marks(self) -> tuple[str, ...]:
-        return tuple(added.content for added in self._backend.get_added_tokens_decoder().values() if added.special)
+        functions = [tool["function"] for tool in request.tools if name in (None, tool["function"]["name"])]
+        return grammar.of_calls(functions, self._tokenizer.tool_call_start, self._tokenizer.tool_call_end, signs, form)
 
     def token_bytes(self, token: int) -> bytes:
         """What one token stands for: its text, or the bytes of a part of a character."""
@@ -187,11 +187,17 @@ def marks_of(tokenizer: Any) -> Marks:
     return Marks(edges, tokenizer.response_initial_state or Section.ANSWER)
 
 
-def _unseen(backend: Any, marks: Marks) -> frozenset[int]:
-    """The model's own signs that are no text, save those that are marks or parts of them."""
-    written = [mark for edges in marks.edges.values() for mark, _ in edges]
-    special = {token: added.content for token, added in backend.get_added_tokens_decoder().items() if added.special}
-    return frozenset(token for token, sign in special.items() if not any(sign in mark for mark in written))
+def _special(backend: Any) -> dict[str, int]:
+    """The model's own signs, which are no text."""
+    return {added.content: token for token, added in backend.get_added_tokens_decoder().items() if added.special}
+
+
+def _unseen(special: Mapping[str, int], marks: Marks, parser: ParseCall | None) -> frozenset[int]:
+    """The signs that are shown to nobody: all but those that are marks, parts of them, or that the reader of calls looks for."""
+    wanted = [mark for edges in marks.edges.values() for mark, _ in edges]
+    # mlx-lm's parsers name the signs in regular expressions: `\\[ARGS\\]` is Mistral's [ARGS].
+    wanted += [getsource(module).replace("\\", "")] if (module := getmodule(parser)) else []
+    return frozenset(token for sign, token in special.items() if not any(sign in text for text in wanted))
 
 
 def load_model_text(model_dir: Path) -> ModelText:

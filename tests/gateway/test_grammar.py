@@ -8,7 +8,8 @@ from tokenizers import Tokenizer
 
 from macfleet.api.errors import ApiError
 from macfleet.api.request import Endpoint, Request, ToolChoice
-from macfleet.gateway.grammar import Signs, of_calls, of_schema
+from macfleet.gateway.forms import Signs
+from macfleet.gateway.grammar import of_calls, of_schema
 from macfleet.gateway.model_text import load_model_text
 from tests.gateway.tiny_model import make_tiny_model
 
@@ -21,7 +22,7 @@ NUMBER = {"type": "object", "properties": {"city": {"$ref": "#/$defs/City"}}, "r
 
 
 def function(name, parameters=None):
-    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+    return {"name": name, "parameters": parameters}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_a_call_is_of_one_of_the_tools_each_with_its_own_definitions(lets, text,
     assert lets(of_calls(tools, "<call>", "</call>"), text) is is_let
 
 
-@pytest.mark.parametrize("signs", [Signs(reasoning_end="</think>"), Signs((SIGN,), reasoning_end=SIGN)])
+@pytest.mark.parametrize("signs", [Signs(reasoning_end="</think>"), Signs({SIGN: 257}, reasoning_end=SIGN)])
 def test_reasoning_that_the_prompt_has_opened_ends_before_the_answer(lets, signs):
     schema, calls = of_schema(CITY, signs), of_calls([function("any")], "<call>", "</call>", signs)
 
@@ -110,7 +111,7 @@ def test_a_model_that_thinks_ends_its_thought_first_where_its_template_has_opene
 def test_a_model_that_must_call_is_held_to_the_function_that_was_named(tmp_path, lets):
     text = load_model_text(make_tiny_model(tmp_path / "calling", "{# <tool_call> tool_call.name #}{{ messages[0]['content'] }}"))
     choice = ToolChoice(is_required=True, name="count")
-    tools = (function("visit", VISIT), function("count", OBJECT))
+    tools = tuple({"type": "function", "function": one} for one in (function("visit", VISIT), function("count", OBJECT)))
     asked = Request(Endpoint.CHAT, "tiny", messages=({"role": "user", "content": "Q"},), tools=tools, tool_choice=choice)
 
     grammar = text.prepared(asked).grammar

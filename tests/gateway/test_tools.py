@@ -4,6 +4,7 @@ import json
 
 import openai
 import pytest
+from tokenizers import Tokenizer
 
 from tests.gateway.test_with_workers import start_worker
 from tests.gateway.tiny_model import make_tiny_model
@@ -77,6 +78,43 @@ async def test_a_call_and_its_result_go_back_to_the_model(gateway, calling_dir):
         answer = await client.chat.completions.create(model="tiny", messages=messages, tools=[WEATHER])
 
     assert answer.choices[0].message.content == "Oslo; rain"
+
+
+@pytest.fixture(scope="module")
+def mistral_dir(tmp_path_factory):
+    """As Mistral's models: the marks, and a sign inside a call, are tokens of their own that have no text."""
+    directory = make_tiny_model(tmp_path_factory.mktemp("models") / "mistral", "{# [TOOL_CALLS] #}{{ messages[0]['content'] }}")
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    tokenizer.add_special_tokens(["[TOOL_CALLS]", "[ARGS]", "[PAD]"])
+    tokenizer.save(str(directory / "tokenizer.json"))
+    return make_tiny(directory, LLAMA | {"vocab_size": 260, "eos_token_id": 256, "num_hidden_layers": 4})
+
+
+async def test_signs_inside_a_call_reach_its_parser_and_no_others_are_shown(gateway, mistral_dir):
+    written = '[PAD]Hm.[TOOL_CALLS]weather[ARGS]{"city": "Oslo"}'
+    async with gateway(model_dir=mistral_dir) as running, running.worker():
+        await running.reach("ready")
+
+        answer = await running.openai().chat.completions.create(model="tiny", messages=question(written), tools=[WEATHER])
+
+    (call,) = answer.choices[0].message.tool_calls
+    assert (answer.choices[0].message.content, call.function.name, call.function.arguments) == ("Hm.", "weather", '{"city": "Oslo"}')
+
+
+async def test_real_workers_call_a_tool_in_a_form_that_is_not_json(gateway, mistral_dir, tmp_path):
+    async with gateway(model_dir=mistral_dir) as running:
+        worker = start_worker(running, 0, mistral_dir, tmp_path)
+        try:
+            await running.reach("ready")
+            called = await running.openai().chat.completions.create(
+                model="tiny", messages=question("Hi"), max_tokens=180, tools=[WEATHER], tool_choice="required", temperature=1, seed=3
+            )
+        finally:
+            worker.end()
+
+    (call,) = called.choices[0].message.tool_calls
+    assert json.loads(call.function.arguments)["city"] in ("Oslo", "Rome")
+    assert called.choices[0].finish_reason == "tool_calls"
 
 
 async def test_without_tools_on_offer_the_marks_are_text(gateway, calling_dir):
