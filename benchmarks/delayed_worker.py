@@ -23,7 +23,7 @@ class DelayProxy:
     """Listens on a port of the kernel's choice, in a thread of its own."""
 
     def __init__(self, host: str, port: int, delay_s: float):
-        self._target, self._delay_s = (host, port), delay_s
+        self._target, self._delay_s = (host.strip("[]"), port), delay_s
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._forward, "127.0.0.1", 0), self._loop).result()

@@ -5,30 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from macfleet.worker.chunks import ChunkCosts
-
 _NEW = 0.2  # weight of a new measurement
 _GAIN = 1.04  # a change of lanes must promise at least this much
 
 
 @dataclass
 class StageCosts:
-    """One stage: seconds of a decoding step by rows, and of a prompt's chunks."""
+    """One stage: seconds of a decoding step by rows, and of each token of a prompt's chunk after the first, which is such a step too."""
 
     by_rows: dict[int, float] = field(default_factory=dict)
-    chunks: ChunkCosts = field(default_factory=ChunkCosts)
+    per_prompt_token_s: float | None = None
 
     def measured_step(self, rows: int, seconds: float) -> None:
         before = self.by_rows.get(rows)
         # The first of its kind compiles, allocates and merges: not what the next one costs.
         self.by_rows[rows] = seconds if before is None else before + (min(seconds, 4 * before) - before) * _NEW
 
+    def measured_chunk(self, tokens: int, seconds: float) -> None:
+        if tokens == 1:
+            return
+        each, before = max(0.0, seconds - self._first_token_s) / (tokens - 1), self.per_prompt_token_s
+        weight = _NEW * min(1.0, tokens / 16)  # a short chunk says little of a token
+        self.per_prompt_token_s = before + (min(each, 4 * before) - before) * weight if before else each
+
+    def chunk_s(self, tokens: int) -> float:
+        """What a chunk of so many tokens should take."""
+        return self._first_token_s + (self.per_prompt_token_s or 0.0) * (tokens - 1)
+
+    @property
+    def _first_token_s(self) -> float:
+        """All weights are read for one token as for many."""
+        return self.step_s(1) if self.by_rows else 0.0
+
     def step_s(self, rows: float) -> float:
         """What a step of so many rows should take: measured, or on the line through what was measured."""
         known = self.by_rows.get(int(rows)) if float(rows).is_integer() else None
         if known is not None:
             return known
-        fixed, per_row = _line(self.by_rows)
+        fixed, per_row = _line(dict(self.by_rows))  # a copy: the heartbeat's thread asks too, and a new number of rows may come
         return fixed + per_row * rows
 
 
@@ -47,14 +61,18 @@ class Costs:
 
     def measured_chunk(self, tokens: int, step_s: Sequence[float]) -> None:
         for stage, seconds in zip(self.stages, step_s, strict=True):
-            stage.chunks.measured(tokens, seconds)
+            stage.measured_chunk(tokens, seconds)
 
     @property
     def is_known(self) -> bool:
         return all(stage.by_rows for stage in self.stages)
 
+    def steps_s(self, rows: int) -> tuple[float, ...]:
+        """Each stage's step of so many rows; 0.0 for one that has not computed any yet."""
+        return tuple(stage.step_s(rows) if stage.by_rows else 0.0 for stage in self.stages)
+
     def slowest_step_s(self, rows: int) -> float:
-        return max((stage.step_s(rows) for stage in self.stages if stage.by_rows), default=0.0)
+        return max(self.steps_s(rows), default=0.0)
 
     def cycle_s(self, requests: int, lanes: int) -> float:
         """How long until every one of these requests has its next token, if they share these lanes."""
@@ -64,11 +82,11 @@ class Costs:
 
     def chunk_s(self, tokens: int) -> float:
         """What the slowest stage takes for a chunk of so many tokens."""
-        return max(stage.chunks.seconds(tokens) for stage in self.stages)
+        return max(stage.chunk_s(tokens) for stage in self.stages)
 
     @property
     def are_chunks_known(self) -> bool:
-        return all(stage.chunks.is_known for stage in self.stages)
+        return all(stage.per_prompt_token_s is not None for stage in self.stages)
 
 
 def best_lanes(costs: Costs, requests: int, now: int) -> int:

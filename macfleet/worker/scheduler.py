@@ -218,7 +218,7 @@ class Scheduler:
         if not costs.are_chunks_known:
             return alone_at_first(len(running.submit.prompt), stages, most)
         if self.lanes.requests and costs.is_known:
-            return beside_answers(costs.chunk_s, costs.cycle_s(self.lanes.requests, max(1, self.lanes.count)), most)
+            return beside_answers(costs.chunk_s, costs.cycle_s(self.lanes.requests, max(1, self.lanes.count)), stages, most)
         return alone(costs.chunk_s, running.unread, stages, most)
 
     # --- beginnings and ends

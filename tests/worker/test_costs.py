@@ -25,6 +25,13 @@ def test_where_every_row_costs_its_share_each_stage_gets_a_lane():
     assert best_lanes(costs(proportional(0.01), proportional(0.01), proportional(0.01)), requests=9, now=1) == 3
 
 
+def test_every_stage_s_step_is_known_once_it_was_measured():
+    uneven = costs(flat(0.01), flat(0.03), {})
+
+    assert uneven.steps_s(4) == (0.01, 0.03, 0.0)
+    assert uneven.slowest_step_s(4) == 0.03
+
+
 def test_a_long_way_between_the_stages_is_hidden_by_another_lane():
     assert best_lanes(costs(proportional(0.01), proportional(0.01), around_s=0.04), requests=8, now=2) in (3, 4)
 
@@ -62,10 +69,38 @@ def test_one_stutter_does_not_change_the_picture():
 def test_a_chunk_takes_what_the_slowest_stage_takes():
     both = costs({}, {})
 
-    both.measured_chunk(64, (0.1, 0.2))
+    both.measured_chunk(65, (0.064, 0.128))
 
     assert both.are_chunks_known
-    assert both.chunk_s(64) == 0.2
+    assert both.chunk_s(65) == pytest.approx(0.128)
+
+
+def test_the_first_token_of_a_chunk_costs_a_decoding_step():
+    """On a GPU that is nearly all of it, and what a long chunk takes says nothing of a short one unless that is known."""
+    gpu = costs({1: 0.030})
+
+    gpu.measured_chunk(101, (0.050,))
+
+    assert gpu.chunk_s(1) == pytest.approx(0.030)
+    assert gpu.chunk_s(11) == pytest.approx(0.032)
+
+
+def test_a_chunk_quicker_than_a_step_is_believed_only_until_the_next():
+    gpu = costs({1: 0.030})
+    gpu.measured_chunk(8, (0.029,))
+
+    gpu.measured_chunk(101, (0.050,))
+
+    assert gpu.chunk_s(101) == pytest.approx(0.050)
+
+
+def test_one_stutter_of_a_chunk_does_not_change_the_picture():
+    stage = StageCosts({1: 0.001})
+    stage.measured_chunk(101, 0.101)
+
+    stage.measured_chunk(101, 50.0)
+
+    assert stage.chunk_s(101) < 0.2
 
 
 def test_the_way_around_is_what_a_round_takes_beside_computing():
