@@ -21,21 +21,21 @@ import zmq
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
 DELAYED_WORKER = Path(__file__).with_name("delayed_worker.py")
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server listens, the name it knows the model by, and the gateway's process where there is one."""
+    """Where a server listens, the name it knows the model by, its cores, and its process groups by what they do."""
 
     url: str
     model: str
-    gateway_pid: int | None = None
+    cores: tuple[int, ...]
+    name: str
+    groups: dict[str, int]
 
-    def gateway_cpu_s(self) -> float:
-        """What the gateway has computed so far; Linux only."""
-        fields = Path(f"/proc/{self.gateway_pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    @property
+    def gateway_pid(self) -> int | None:
+        return self.groups.get("gateway")
 
 
 @contextlib.contextmanager
@@ -75,11 +75,12 @@ def macfleet(
     cores: Sequence[int],
     streams: int,
     delay_ms: float = 0.0,
+    for_prompts: bool = False,
     context_tokens: int = 4096,
 ) -> Iterator[Endpoint]:
     """A gateway and its workers from configs written here: no SSH, no launchd. `delay_ms` is added to every link, each way."""
     layers = json.loads((model_dir / "config.json").read_text())["num_hidden_layers"]
-    cuts = balanced_cuts(model_dir, layers, stages)
+    cuts = balanced_cuts(model_dir, layers, stages, for_prompts=for_prompts)
     port, control = free_port(), f"tcp://127.0.0.1:{free_port()}"
     gateway_keys, keys = zmq.curve_keypair(), [zmq.curve_keypair() for _ in range(stages)]
     seats = [
@@ -102,7 +103,7 @@ def macfleet(
     }
     with ExitStack() as running:
         argv = [sys.executable, "-m", "macfleet.gateway", written(place / "gateway.json", gateway)]
-        gateway_process = running.enter_context(process(argv, set(cores[:stages]), place / "gateway.log"))
+        groups = {"gateway": running.enter_context(process(argv, set(cores[:stages]), place / "gateway.log")).pid}
         for seat, (public, secret) in zip(seats, keys, strict=True):
             worker = {
                 **seat,
@@ -120,8 +121,11 @@ def macfleet(
             }
             file = written(place / f"worker-{seat['rank']}.json", worker)
             start = [str(DELAYED_WORKER), str(delay_ms), file] if delay_ms else ["-m", "macfleet.worker", file]
-            running.enter_context(process([sys.executable, *start], {cores[seat["rank"]]}, place / f"worker-{seat['rank']}.log"))
-        yield Endpoint(f"http://127.0.0.1:{port}", model_dir.name, gateway_process.pid)
+            log = place / f"worker-{seat['rank']}.log"
+            worker_process = running.enter_context(process([sys.executable, *start], {cores[seat["rank"]]}, log))
+            groups[f"layers {seat['first_layer']} to {seat['last_layer']}"] = worker_process.pid
+        name = "2 stages" if stages == 2 else "1 stage"
+        yield Endpoint(f"http://127.0.0.1:{port}", model_dir.name, tuple(cores[:stages]), name, groups)
 
 
 @contextlib.contextmanager
@@ -129,8 +133,8 @@ def mlx_lm_server(model_dir: Path, place: Path, *, cores: Sequence[int], streams
     """The peer, as its users start it, on all the cores and with as many threads as it likes."""
     port = free_port()
     argv = [sys.executable, "-m", "mlx_lm", "server", *_server_options(model_dir, port, streams)]
-    with process(argv, set(cores), place / "mlx_lm.log", _unlimited()):
-        yield Endpoint(f"http://127.0.0.1:{port}", str(model_dir))
+    with process(argv, set(cores), place / "mlx_lm.log", _unlimited()) as server:
+        yield Endpoint(f"http://127.0.0.1:{port}", str(model_dir), tuple(cores), "mlx_lm.server", {"server": server.pid})
 
 
 @contextlib.contextmanager
@@ -139,8 +143,8 @@ def mlx_launch_pipeline(model_dir: Path, place: Path, *, cores: Sequence[int], s
     port, ring = free_port(), free_port()
     launch = [str(Path(sys.executable).with_name("mlx.launch")), "-n", "2", "--backend", "ring", "-p", str(ring), "--"]
     argv = [*launch, sys.executable, "-m", "mlx_lm", "server", "--pipeline", *_server_options(model_dir, port, streams)]
-    with process(argv, set(cores), place / "mlx_launch.log", _unlimited()):
-        yield Endpoint(f"http://127.0.0.1:{port}", str(model_dir))
+    with process(argv, set(cores), place / "mlx_launch.log", _unlimited()) as both:
+        yield Endpoint(f"http://127.0.0.1:{port}", str(model_dir), tuple(cores), "mlx.launch", {"both ranks": both.pid})
 
 
 def _server_options(model_dir: Path, port: int, streams: int) -> list[str]:
@@ -151,12 +155,13 @@ def _unlimited() -> dict[str, str]:
     return {name: "" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS") if name in os.environ}
 
 
-def balanced_cuts(model_dir: Path, layers: int, stages: int) -> list[tuple[int, int]]:
+def balanced_cuts(model_dir: Path, layers: int, stages: int, *, for_prompts: bool = False) -> list[tuple[int, int]]:
     """Layers per stage. The head of a small model costs as much as several of its layers, so the last stage gets fewer."""
     config = json.loads((model_dir / "config.json").read_text())
     hidden, vocabulary = config["hidden_size"], config["vocab_size"]
     per_layer = 3 * hidden * config["intermediate_size"] + 2.7 * hidden * hidden  # SmolLM2: grouped attention
-    head = round(hidden * vocabulary / per_layer) if stages > 1 else 0
+    # Of all tokens the answers' pass the head, about four in five of these streams'.
+    head = round(0.8 * hidden * vocabulary / per_layer) if stages > 1 and not for_prompts else 0
     share = (layers + head) / stages
     ends = [min(max(round(share * (rank + 1)), rank + 1), layers - stages + rank + 1) for rank in range(stages - 1)] + [layers]
     return list(zip([0, *ends[:-1]], ends, strict=True))
