@@ -24,7 +24,7 @@ CASES = [
         ("llama", "mxfp4", MXFP4, True),
         ("qwen3_moe", "mxfp4", MXFP4, False),
         ("gpt_oss", "mxfp4", MXFP4, False),
-        ("gemma2", "4 bit", FOUR_BITS, True),
+        ("qwen2", "4 bit", FOUR_BITS, True),
         ("deepseek_v3", "4 bit", FOUR_BITS, False),
         ("deepseek_v3", "mixed", MIXED, False),
         ("qwen3_next", "mixed", MIXED, True),

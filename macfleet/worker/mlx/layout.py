@@ -56,6 +56,7 @@ def keep_by_columns(model: nn.Module, own: Tensors, *, is_last: bool) -> None:
             in_blocks = _IN_BLOCKS[type(module)](own[name], block)
             setattr(modules[parent], key, in_blocks)
             own[name] = in_blocks.blocks
+            del modules[place], module  # with the matrix, which would lie beside its blocks
         else:
             own[name] = module.weight = _by_columns(own[name])
         mx.eval(own[name])

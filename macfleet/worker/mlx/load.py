@@ -54,6 +54,8 @@ def load_stage(
         return _own_layers_only(config, from_stage_file, first, last, own)
 
     model = _build(model_dir, classes, needs_files=from_stage_file is None)
+    if from_stage_file is not None:
+        from_stage_file.clear()  # what is kept otherwise from now on would be there twice
     layer_count = len(model.layers)
     if last > layer_count or (last == layer_count) != layers_expected_last:
         raise RequestError(f"{model_dir}: layers {first}..{last} are not what this rank of a model of {layer_count} layers must have")
