@@ -93,6 +93,8 @@ def _mac_text(mac: MacStatus) -> str:
         parts.append(format_size(mac.rss_bytes))
     if mac.busy_share is not None:
         parts.append(f"{mac.busy_share:.0%} busy")
+    if mac.step_s:
+        parts.append(f"step {mac.step_s * 1e3:.1f} ms")
     if mac.lanes:
         parts.append(f"{count(len(mac.lanes), 'batch', 'batches')} of {' and '.join(map(str, mac.lanes))}")
     if mac.is_head:

@@ -66,13 +66,15 @@ class Hello(Message):
 class Work(Message):
     """What a worker has done. `busy_share`: of the time since the last heartbeat. Counts are since the process began.
 
-    From rank 0 only: the rows of each lane, what a step of the slowest stage takes, and the kept prefixes.
+    From rank 0 only: the rows of each lane, what a step of the slowest stage takes and one of each stage in rank order (0.0: not
+    measured yet), and the kept prefixes.
     """
 
     busy_share: float = Field(0.0, ge=0)
     sent_bytes: int = 0
     lanes: tuple[int, ...] = ()
     step_s: float = 0.0
+    stage_step_s: tuple[float, ...] = ()
     prefix_hits: int = 0
     prefix_tokens: int = 0
     reused_tokens: int = 0

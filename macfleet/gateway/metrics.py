@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from macfleet.engines.protocol import Heartbeat, Work
+from macfleet.engines.protocol import Work
 from macfleet.gateway.gang import Gang, Phase
 from macfleet.gateway.lines import Lines
 
@@ -100,9 +100,13 @@ def gang_gauges(gang: Gang, now: float) -> Iterator[Metric]:
     age = GaugeMetricFamily("macfleet_worker_heartbeat_age_seconds", "Since the worker was last heard", labels=["mac", "rank"])
     rss = GaugeMetricFamily("macfleet_worker_resident_bytes", "Resident memory of the worker", labels=["mac", "rank"])
     busy = GaugeMetricFamily("macfleet_stage_busy_ratio", "Share of its time that a stage computes", labels=["mac", "rank"])
+    step = GaugeMetricFamily("macfleet_stage_step_seconds", "What a decoding step of this stage takes, as measured", labels=["mac", "rank"])
     sent = CounterMetricFamily("macfleet_link_sent_bytes", "Bytes of tensors to the next stage", labels=["mac", "rank"])
+    measured = _scheduler(gang).stage_step_s
     for seat in gang.seats:
         labels = [seat.mac, str(seat.rank)]
+        if seat.rank < len(measured):
+            step.add_metric(labels, measured[seat.rank])
         up.add_metric(labels, seat.is_here)
         if seat.hello is not None:
             age.add_metric(labels, max(now - seat.heard_at, 0))
@@ -111,13 +115,18 @@ def gang_gauges(gang: Gang, now: float) -> Iterator[Metric]:
             if seat.beat.work is not None:
                 busy.add_metric(labels, seat.beat.work.busy_share)
                 sent.add_metric(labels, seat.beat.work.sent_bytes)
-    yield from (up, age, rss, busy, sent)
-    yield from _batching(gang.seats[0].beat)
+    yield from (up, age, rss, busy, step, sent)
+    yield from _batching(_scheduler(gang))
 
 
-def _batching(beat: Heartbeat | None) -> Iterator[Metric]:
-    """What the first stage, which schedules, says of lanes and kept prefixes."""
-    work = beat.work if beat and beat.work else Work()
+def _scheduler(gang: Gang) -> Work:
+    """What the first stage says, which schedules."""
+    beat = gang.seats[0].beat
+    return beat.work if beat and beat.work else Work()
+
+
+def _batching(work: Work) -> Iterator[Metric]:
+    """Lanes and kept prefixes."""
     yield gauge("macfleet_lanes", "Batches that are decoded side by side", len(work.lanes))
     rows = GaugeMetricFamily("macfleet_lane_rows", "Requests in each batch", labels=["lane"])
     for number, size in enumerate(work.lanes):

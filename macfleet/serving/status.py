@@ -35,6 +35,7 @@ class MacStatus:
     seen_by_gateway: str = ""
     rss_bytes: int | None = None
     busy_share: float | None = None  # of its time, computing
+    step_s: float | None = None  # a decoding step, as measured
     lanes: tuple[int, ...] = ()  # the head's: how many requests share each batch
     error: MacfleetError | None = None
 
@@ -53,6 +54,7 @@ class MacStatus:
             "seen_by_gateway": self.seen_by_gateway or None,
             "rss_bytes": self.rss_bytes,
             "busy_share": self.busy_share,
+            "step_ms": round(self.step_s * 1e3, 3) if self.step_s else None,
             "lanes": list(self.lanes),
             "error": str(self.error) if self.error else None,
         }
@@ -214,9 +216,17 @@ def _mac_status(deployed: Deployed, rank: int, outcome: Outcome[tuple[Job | None
         seen_by_gateway=str(seen.get("state", "")),
         rss_bytes=seen.get("rss_bytes"),
         busy_share=work.get("busy_share"),
+        step_s=_measured_step_s(health, rank),
         lanes=tuple(work.get("lanes", ())),
         error=error,
     )
+
+
+def _measured_step_s(health: Health, rank: int) -> float | None:
+    """The head's worker measures all stages; 0 is one that has not computed yet."""
+    head = next((worker for worker in health.workers if worker.get("rank") == 0), {})
+    measured = (head.get("work") or {}).get("stage_step_s") or ()
+    return (measured[rank] or None) if rank < len(measured) else None
 
 
 def _job_json(job: Job | None, error: MacfleetError | None) -> dict[str, Any] | None:

@@ -39,7 +39,16 @@ async def test_health_is_503_until_requests_are_answered(gateway):
 
 
 async def test_metrics_tell_how_busy_the_stages_are_and_what_they_share(gateway):
-    work = Work(busy_share=0.75, sent_bytes=4096, lanes=(4, 3), step_s=0.02, prefix_hits=2, prefix_tokens=900, reused_tokens=450)
+    work = Work(
+        busy_share=0.75,
+        sent_bytes=4096,
+        lanes=(4, 3),
+        step_s=0.02,
+        stage_step_s=(0.015, 0.02),
+        prefix_hits=2,
+        prefix_tokens=900,
+        reused_tokens=450,
+    )
     async with gateway() as running, running.worker() as worker:
         await running.reach("ready")
         worker.work = work
@@ -49,6 +58,7 @@ async def test_metrics_tell_how_busy_the_stages_are_and_what_they_share(gateway)
             (health,) = (await client.get("/health")).json()["workers"]
 
     assert 'macfleet_stage_busy_ratio{mac="studio-1",rank="0"} 0.75' in text
+    assert 'macfleet_stage_step_seconds{mac="studio-1",rank="0"} 0.015' in text
     assert 'macfleet_link_sent_bytes_total{mac="studio-1",rank="0"} 4096.0' in text
     assert 'macfleet_lane_rows{lane="1"} 3.0' in text
     assert "macfleet_prefix_cache_hits_total 2.0" in text

@@ -145,13 +145,15 @@ def test_status_says_what_launchd_and_the_gateway_say(fleet):
 
 
 def test_status_says_how_busy_the_stages_are_and_who_shares_a_batch(fleet, stub):
-    working = {"busy_share": 0.75, "lanes": [4, 3]}
-    stub.workers = [{"mac": "studio-1", "state": "ready", "work": working}, {"mac": "studio-2", "state": "ready", "work": None}]
+    working = {"busy_share": 0.75, "lanes": [4, 3], "stage_step_s": [0.0125, 0.0]}
+    first, second = ({"mac": f"studio-{rank + 1}", "rank": rank, "state": "ready"} for rank in (0, 1))
+    stub.workers = [first | {"work": working}, second | {"work": None}]
 
     first, second = read_status(fleet).as_json()["services"][0]["macs"]
 
     assert (first["busy_share"], first["lanes"]) == (0.75, [4, 3])
     assert (second["busy_share"], second["lanes"]) == (None, [])
+    assert (first["step_ms"], second["step_ms"]) == (12.5, None)
 
 
 def test_a_worker_that_is_down_makes_the_service_not_well(fleet):
