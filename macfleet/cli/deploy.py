@@ -156,7 +156,13 @@ def _deploy(
         except BaseException as error:
             session.journal.write("deploy-failed", service=service.name, error=str(error) or type(error).__name__)
             raise
-        session.journal.write("deployed", service=service.name, canary=deployment.passed.sentence, took_s=round(deployment.took_s, 1))
+        session.journal.write(
+            "deployed",
+            service=service.name,
+            canary=deployment.passed.sentence,
+            took_s=round(deployment.took_s, 1),
+            phase_s={phase: round(taken_s, 1) for phase, taken_s in deployment.phase_s.items()},
+        )
     return deployment
 
 
@@ -241,6 +247,7 @@ def _show_plan(say: Any, plan: GangPlan) -> None:
 def _answer(output: Output, deployment: Deployment, head: Mac) -> None:
     from macfleet.core.units import format_duration
     from macfleet.serving.endpoint import curl_line, endpoint, tunnel_line
+    from macfleet.serving.phases import in_words
 
     deployed = deployment.deployed
     if output.json_wanted:
@@ -257,10 +264,13 @@ def _answer(output: Output, deployment: Deployment, head: Mac) -> None:
                 ],
                 "staged": [{"mac": one.mac, "sent_bytes": one.sent_bytes, "kept_bytes": one.kept_bytes} for one in deployment.staged],
                 "took_s": round(deployment.took_s, 1),
+                "phase_s": {phase: round(taken_s, 3) for phase, taken_s in deployment.phase_s.items()},
+                "workers": [{"mac": worker.mac, "phase_s": dict(worker.phase_s)} for worker in deployment.workers],
             }
         )
         return
     output.answer(f"{deployed.name} is ready on {', '.join(deployed.macs)} in {format_duration(deployment.took_s)}")
+    output.answer(f"time: {in_words(deployment.phase_s, deployment.workers)}")
     output.answer(f"canary: {deployment.passed.sentence}")
     if (tunnel := tunnel_line(deployed, head)) is not None:
         output.answer(f"it listens on {head.name}'s loopback; to reach it from here, leave this running:")

@@ -24,9 +24,10 @@ from macfleet.models.families import is_proven
 from macfleet.serving import jobs
 from macfleet.serving.canary import Passed, choose_canary, run_canary
 from macfleet.serving.gang import GangPlan
-from macfleet.serving.gateway import open_gateway
+from macfleet.serving.gateway import Health, open_gateway
 from macfleet.serving.launch import describe, make_gang, proved, with_hashes
 from macfleet.serving.model import HubModel, Model
+from macfleet.serving.phases import Loading, Phases, loadings
 from macfleet.serving.ports import Wanted, refuse_taken
 from macfleet.serving.prove import prove_on
 from macfleet.serving.ready import refuse_other_weights, wait_ready
@@ -45,12 +46,14 @@ _LOAD_BYTES_PER_S = 1e9  # a slow SSD, cold
 
 @dataclass(frozen=True)
 class Deployment:
-    """A service that answers, and the proof."""
+    """A service that answers, and the proof. `phase_s`: what its `took_s` were spent on."""
 
     deployed: Deployed
     staged: tuple[Staged, ...]
     passed: Passed
     took_s: float
+    phase_s: Mapping[str, float]
+    workers: tuple[Loading, ...]
 
 
 def deploy(
@@ -70,14 +73,17 @@ def deploy(
     started. When that fails, the new jobs are booted out again: the error says what was left and what is gone. After Ctrl-C
     the same is done, and said by Interrupted.
     """
-    began = fleet.clock.monotonic()
+    phases = Phases(fleet.clock)
     gang = make_gang(fleet.inventory, plan, facts, model.name, keys)
     old = services.get(plan.service.name)
     deployed = describe(gang, plan, _later_than(old, fleet.clock.now()))
     try:
         _refuse_taken_ports(fleet, gang, old)
+        phases.done("look")
         gang = _proved_family(fleet, gang, model, say)
+        phases.done("prove")
         staged = _stage(fleet, gang, model, say)
+        phases.done("stage")
         deployed = with_hashes(deployed, staged)
     except KeyboardInterrupt:
         raise _interrupted(deployed, [f"the deployment of {old.deployed_at} still answers"] if old else []) from None
@@ -86,9 +92,11 @@ def deploy(
             _replace(fleet, old, gang, say)
         except KeyboardInterrupt:
             raise _interrupted(deployed, [f"the deployment of {old.deployed_at} is ended, or half ended"]) from None
-    passed = _start_or_clear(fleet, gang, deployed, old, deadline_s or _start_deadline_s(gang), say)
+    phases.done("end the older")
+    passed, health = _start_or_clear(fleet, gang, deployed, old, deadline_s or _start_deadline_s(gang), say, phases)
     _prune(fleet, gang, services)
-    return Deployment(proved(deployed, passed), staged, passed, fleet.clock.monotonic() - began)
+    phases.done("tidy up")
+    return Deployment(proved(deployed, passed), staged, passed, sum(phases.seconds.values()), phases.seconds, loadings(health))
 
 
 def _later_than(old: Deployed | None, now: float) -> float:
@@ -173,10 +181,12 @@ def _replace(fleet: Fleet, old: Deployed, gang: Gang, say: Say) -> None:
         )
 
 
-def _start_or_clear(fleet: Fleet, gang: Gang, deployed: Deployed, old: Deployed | None, deadline_s: float, say: Say) -> Passed:
+def _start_or_clear(
+    fleet: Fleet, gang: Gang, deployed: Deployed, old: Deployed | None, deadline_s: float, say: Say, phases: Phases
+) -> tuple[Passed, Health]:
     """Ready and proved, or nothing of it left running: also after Ctrl-C."""
     try:
-        return _start(fleet, gang, deployed, deadline_s, say)
+        return _start(fleet, gang, deployed, deadline_s, say, phases)
     except MacfleetError as error:
         truths = (*error.truths, *_clear(fleet, deployed, old, say))
         raise ServiceFailed(f"{deployed.name} was not deployed: {error}", truths=truths, hint=error.hint) from error
@@ -189,7 +199,7 @@ def _start_or_clear(fleet: Fleet, gang: Gang, deployed: Deployed, old: Deployed 
         raise
 
 
-def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say: Say) -> Passed:
+def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say: Say, phases: Phases) -> tuple[Passed, Health]:
     every = MlxEngine(_templates()).jobs(gang)
     head = gang.head.mac
     _keep(fleet, gang, deployed)  # first: a service that is half started is one that `stop` and `status` know
@@ -205,13 +215,15 @@ def _start(fleet: Fleet, gang: Gang, deployed: Deployed, deadline_s: float, say:
 
     _all(fleet.each(start, macs=macs, doing="starting its jobs"))
     with fleet.awaiting(deployed.name, "coming up"):
-        refuse_other_weights(deployed, wait_ready(fleet, deployed, every, deadline_s, say))
+        health = wait_ready(fleet, deployed, every, deadline_s, say, phases)
+        refuse_other_weights(deployed, health)
     canary = choose_canary(sum(stage.weight_bytes for stage in deployed.stages), deployed.context_tokens)
     say(f"{deployed.name}: ready; asking the canary ({canary.kind})")
     with open_gateway(head, fleet.connection(head), deployed) as gateway, fleet.awaiting(deployed.name, "answering the canary"):
         passed = run_canary(gateway, canary)
     _keep(fleet, gang, proved(deployed, passed))
-    return passed
+    phases.done("canary")
+    return passed, health
 
 
 def _keep(fleet: Fleet, gang: Gang, deployed: Deployed) -> None:

@@ -14,6 +14,7 @@ from macfleet.fleet.fleet import Fleet
 from macfleet.inventory.mac import Mac
 from macfleet.serving.gateway import Health, open_gateway
 from macfleet.serving.jobs import read_job
+from macfleet.serving.phases import Phases, loadings
 from macfleet.serving.services import Deployed
 
 Say = Callable[[str], None]
@@ -32,15 +33,25 @@ class _Trouble:
     log: tuple[str, ...]
 
 
-def wait_ready(fleet: Fleet, deployed: Deployed, jobs: Sequence[Job], deadline_s: float, say: Say) -> Health:
-    """/health says ready. Raises ServiceFailed at the deadline, or as soon as a job keeps ending by itself."""
+def wait_ready(fleet: Fleet, deployed: Deployed, jobs: Sequence[Job], deadline_s: float, say: Say, phases: Phases) -> Health:
+    """/health says ready. Raises ServiceFailed at the deadline, or as soon as a job keeps ending by itself.
+
+    In `phases` it is told how long the workers took until they were loaded (start, load) and until they were linked (link).
+    """
+    is_loaded = False
     head = fleet.inventory.mac(deployed.head)
     clock, began = fleet.clock, fleet.clock.monotonic()
     said_at, looked_at, last = began, began, ""
     with open_gateway(head, fleet.connection(head), deployed) as gateway:
         while True:
             health = gateway.health()
+            if not is_loaded and _are_loaded(health):
+                is_loaded = True
+                phases.done("start")
+                # The workers' own clocks say how much of it was loading; the slowest is what all waited for.
+                phases.move(max((worker.load_s for worker in loadings(health)), default=0.0), "start", to="load")
             if health.is_ready:
+                phases.done("link")
                 return health
             now = clock.monotonic()
             if health.sentence() != last or now - said_at > _SAY_EVERY_S:
@@ -52,6 +63,10 @@ def wait_ready(fleet: Fleet, deployed: Deployed, jobs: Sequence[Job], deadline_s
                 looked_at = now
                 _refuse_crashes(fleet, deployed, jobs)
             clock.sleep(_POLL_S)
+
+
+def _are_loaded(health: Health) -> bool:
+    return health.is_ready or (bool(health.workers) and all(worker.get("state") in ("connected", "ready") for worker in health.workers))
 
 
 def refuse_other_weights(deployed: Deployed, health: Health) -> None:

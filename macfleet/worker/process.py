@@ -101,6 +101,8 @@ class Computing:
         phases = Phases()
         wait_for_gpu_memory(self._config)
         phases.done("gate")
+        import_engine()
+        phases.done("import")
         engine = make_engine(self._config)
         phases.done("load")
         link = make_link(self._config, self.inbox)
@@ -152,6 +154,11 @@ def staged_sha256(config: WorkerConfig) -> str | None:
         return None
     file = manifest.file(stage_name(config.first_layer, config.last_layer))
     return None if file is None else file.sha256
+
+
+def import_engine() -> None:
+    """mlx and mlx-lm take seconds, which are no time of loading."""
+    import macfleet.worker.mlx.engine  # noqa: F401  # for make_engine
 
 
 def make_engine(config: WorkerConfig) -> Engine:

@@ -106,6 +106,19 @@ def test_a_deployed_service_runs_is_proved_and_is_known_to_its_head(fleet, model
     assert fleet.small["studio-2"].modes[f"{SERVICES}/worker.json"] == "600"
 
 
+def test_what_the_time_went_into_is_told_and_is_all_of_it(fleet, model, stub):
+    stub.workers = [
+        {"mac": "studio-1", "rank": 0, "state": "ready", "phase_s": {"gate": 0.1, "import": 1.0, "load": 0.5}},
+        {"mac": "studio-2", "rank": 1, "state": "ready", "phase_s": {"gate": 0.1, "import": 1.0, "load": 2.5}},
+    ]
+
+    deployment = run(fleet, model)
+
+    assert sum(deployment.phase_s.values()) == pytest.approx(deployment.took_s)
+    assert {"stage", "start", "load", "link", "canary"} <= set(deployment.phase_s)
+    assert [(worker.mac, worker.load_s) for worker in deployment.workers] == [("studio-1", 0.6), ("studio-2", 2.6)]
+
+
 def test_a_dead_mac_of_the_older_gang_does_not_keep_the_service_from_being_deployed_without_it(tmp_path, fleet, model, stub):
     third = SmallFleet(tmp_path, *NAMES, "studio-3")
     third.small.update(fleet.small)
