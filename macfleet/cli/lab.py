@@ -51,6 +51,12 @@ def up(
     hardware: Annotated[
         str, typer.Option("--hardware", help="Their kind: a model identifier or an alias", autocompletion=hardware_names)
     ] = "mac-studio-m3-ultra",
+    memory: Annotated[
+        str,
+        typer.Option(
+            "--memory", help="How many GiB of memory each has, like `128,64,36`; the most there is without it", show_default=False
+        ),
+    ] = "",
     directory: NewDirOption = Path("macfleet-lab"),
     as_shipped: Annotated[
         bool,
@@ -70,10 +76,19 @@ def up(
     from macfleet.lab.up import up as run
 
     output = Output(quiet=quiet)
-    done = run(directory, macs, hardware, as_shipped=as_shipped)
+    done = run(directory, macs, hardware, memory_gib=_gibibytes(memory), as_shipped=as_shipped)
     output.answer(_up_sentence(done))
     output.next_step(f"export MACFLEET_INVENTORY={shlex.quote(str(done.inventory))}")
     output.next_step("macfleet enroll  # the password of every rehearsal Mac is: rehearsal" if as_shipped else "macfleet verify")
+
+
+def _gibibytes(text: str) -> tuple[int, ...]:
+    from macfleet.core.errors import RequestError
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not all(word.isdecimal() for word in words):
+        raise RequestError(f'--memory: "{text}" is no list of GiB', hint="write `--memory 128,64,36`, or one number for all")
+    return tuple(map(int, words))
 
 
 def _up_sentence(done: Up) -> str:

@@ -44,13 +44,13 @@ def render_inventory(lab: LabDir, states: Sequence[State], hardware: Hardware, t
     port = max(state.ssh_port for state in states) + 1
     return TEMPLATE.format(
         user=states[0].user,
-        wired_gib=states[0].memory_bytes * 7 // 8 // GIB,
+        wired_gib=_wired_gib(states[0]),
         topology=topology,
         cables=_cables(lab),
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         port=port,
         control_port=port + 1,
-        macs="\n".join(_mac(state, hardware, lab.mac(state.name).root) for state in states),
+        macs="\n".join(_mac(state, hardware, lab.mac(state.name).root, _wired_gib(states[0])) for state in states),
     )
 
 
@@ -67,9 +67,15 @@ def render_known_hosts(lab: LabDir, states: Sequence[State]) -> str:
     return "".join(f"[{ADDRESS}]:{state.ssh_port} {' '.join(keys[state.name])}\n" for state in states)
 
 
-def _mac(state: State, hardware: Hardware, root: Path) -> str:
+def _wired_gib(state: State) -> int:
+    return state.memory_bytes * 7 // 8 // GIB
+
+
+def _mac(state: State, hardware: Hardware, root: Path, fleet_wired_gib: int) -> str:
+    own_gib = _wired_gib(state)
+    wired = f" wired_limit: {own_gib} GiB," if own_gib != fleet_wired_gib else ""
     return (
         f"  {state.name}:\n"
-        f"    {{address: {ADDRESS}, port: {state.ssh_port}, hardware: {hardware.alias}, memory: {state.memory_bytes // GIB} GiB,\n"
+        f"    {{address: {ADDRESS}, port: {state.ssh_port}, hardware: {hardware.alias}, memory: {state.memory_bytes // GIB} GiB,{wired}\n"
         f"     root: {json.dumps(str(root))}}}"
     )

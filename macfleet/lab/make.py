@@ -20,8 +20,8 @@ from macfleet.lab.state import save_state
 from macfleet.lab.sudo import allow_without_password
 
 
-def make_fleet(lab: LabDir, kind: Hardware, names: Sequence[str], memory_gib: int, as_shipped: bool = False) -> None:
-    """Write a new fleet's files into an empty directory; nothing is started."""
+def make_fleet(lab: LabDir, kind: Hardware, names: Sequence[str], memory_gib: Sequence[int], as_shipped: bool = False) -> None:
+    """Write a new fleet's files into an empty directory; nothing is started. `memory_gib` is that of each Mac."""
     if lab.path.exists() and any(lab.path.iterdir()):
         raise RequestError(f"{lab.path} is not empty and holds no rehearsal fleet", hint="name another --dir")
     lab.path.mkdir(parents=True, exist_ok=True)
@@ -30,9 +30,9 @@ def make_fleet(lab: LabDir, kind: Hardware, names: Sequence[str], memory_gib: in
     save_cables(() if as_shipped else cabling(kind, names)[1], lab.cables)
     # A port for every Mac; behind them the gateway's, the control's and one more for every Mac (a ring's links are told theirs).
     ports = choose_ports(2 * len(names) + 2)
-    for name, port in zip(names, ports, strict=False):
+    for name, port, own_gib in zip(names, ports, memory_gib, strict=False):
         mac = lab.mac(name)
-        state = make_state(name, kind, memory_gib * 1024**3, as_shipped=as_shipped)
+        state = make_state(name, kind, own_gib * 1024**3, as_shipped=as_shipped)
         state.ssh_port = port
         mac.root.mkdir(parents=True)
         furnish(state, mac.root)

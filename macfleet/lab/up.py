@@ -47,16 +47,17 @@ class Up:
         return self.lab.inventory
 
 
-def up(directory: Path, macs: int = 4, hardware: str = DEFAULT_HARDWARE, *, memory_gib: int | None = None, as_shipped: bool = False) -> Up:
+def up(directory: Path, macs: int = 4, hardware: str = DEFAULT_HARDWARE, *, memory_gib: Sequence[int] = (), as_shipped: bool = False) -> Up:
     """A running rehearsal fleet in `directory`, with its inventory, keys and known_hosts.
 
+    `memory_gib` is that of each Mac, the last one's for those behind it; the most that the hardware comes with where none is named.
     A fleet that is there already keeps its Macs and their disks; asking it for other Macs is a RequestError.
     """
     lab = LabDir(directory.absolute())
     kind = _hardware(hardware)
     made = not lab.macs()
     if made:
-        make_fleet(lab, kind, _names(kind, macs), memory_gib or max(kind.memory_gib, default=16), as_shipped)
+        make_fleet(lab, kind, _names(kind, macs), _memories(kind, macs, memory_gib), as_shipped)
     else:
         _must_agree(lab, kind, macs)
     stopped = [mac for mac in lab.macs() if not is_simulator(load_state(mac.state).simulator_pid, mac)]
@@ -80,6 +81,17 @@ def _names(kind: Hardware, count: int) -> list[str]:
         raise RequestError(f"a rehearsal fleet has 1 to {MOST_MACS} Macs, not {count}")
     family = next((word for word in ("studio", "mini", "macbook") if word in kind.alias), "mac")
     return [f"{family}-{number}" for number in range(1, count + 1)]
+
+
+def _memories(kind: Hardware, macs: int, memory_gib: Sequence[int]) -> list[int]:
+    if len(memory_gib) > macs:
+        raise RequestError(f"memory is named for {len(memory_gib)} Macs, but there shall be {macs}")
+    wrong = [size for size in memory_gib if not kind.comes_with(size)]
+    if wrong:
+        sold = ", ".join(map(str, kind.memory_gib))
+        raise RequestError(f"no {kind.name} comes with {wrong[0]} GiB of memory", hint=f"it comes with {sold} GiB")
+    named = list(memory_gib) or [max(kind.memory_gib, default=16)]
+    return named + named[-1:] * (macs - len(named))
 
 
 def _must_agree(lab: LabDir, kind: Hardware, macs: int) -> None:

@@ -33,7 +33,7 @@ def make_macs(
 ) -> list[World]:
     """These Macs, cabled and booted."""
     lab = LabDir(directory)
-    make_fleet(lab, hardware.find(kind), names, memory_gib, as_shipped)
+    make_fleet(lab, hardware.find(kind), names, [memory_gib] * len(names), as_shipped)
     worlds = [World(load_state(lab.mac(name).state), None, lab.mac(name), IdleLaunchd()) for name in names]
     for world in worlds:
         world.state.power = Power.ON

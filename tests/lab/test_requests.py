@@ -1,12 +1,17 @@
 """What the lab refuses before it does anything, and what it says then."""
 
 import pytest
+import yaml
 
 from macfleet.core.errors import RequestError
+from macfleet.inventory import hardware
 from macfleet.lab.cables import load_cables
 from macfleet.lab.faults import FAULTS, FaultOptions, break_mac, find_fault
+from macfleet.lab.inventory_text import render_inventory
+from macfleet.lab.make import make_fleet
 from macfleet.lab.paths import LabDir
 from macfleet.lab.remote import LabError, ask
+from macfleet.lab.state import load_state
 from macfleet.lab.status import faults_of, status
 from macfleet.lab.up import up
 from tests.lab.simulated import make_macs
@@ -29,6 +34,28 @@ def test_an_unknown_kind_of_mac_is_refused_with_the_near_name(tmp_path):
 @pytest.mark.parametrize("count", [0, 33])
 def test_a_fleet_of_none_or_of_very_many_is_refused(tmp_path, count):
     assert refused(up, tmp_path / "lab", macs=count)[0] == f"a rehearsal fleet has 1 to 32 Macs, not {count}"
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "said"),
+    [
+        ((128, 64, 64, 64, 36), "memory is named for 5 Macs, but there shall be 4"),
+        ((128, 512), "no Mac Studio M4 Max (2025) comes with 512 GiB of memory"),
+    ],
+)
+def test_memory_that_no_such_mac_has_is_refused(tmp_path, memory_gib, said):
+    assert refused(up, tmp_path / "lab", hardware="mac-studio-m4-max", memory_gib=memory_gib)[0] == said
+    assert not (tmp_path / "lab").exists()
+
+
+def test_macs_of_unequal_memory_have_limits_of_their_own(tmp_path):
+    lab, kind, names = LabDir(tmp_path), hardware.find("mac-studio-m4-max"), ("studio-1", "studio-2", "studio-3")
+    make_fleet(lab, kind, names, (128, 64, 36))
+
+    macs = yaml.safe_load(render_inventory(lab, [load_state(lab.mac(name).state) for name in names], kind, "mesh"))["macs"]
+
+    assert [mac["memory"] for mac in macs.values()] == ["128 GiB", "64 GiB", "36 GiB"]
+    assert [mac.get("wired_limit") for mac in macs.values()] == [None, "56 GiB", "31 GiB"]  # the first one's is the fleet's
 
 
 def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path):
