@@ -73,7 +73,7 @@ def _wired_gib(state: State) -> int:
 
 def _mac(state: State, hardware: Hardware, root: Path, fleet_wired_gib: int) -> str:
     own_gib = _wired_gib(state)
-    wired = f" wired_limit: {own_gib} GiB," if own_gib != fleet_wired_gib else ""
+    wired = f" settings: {{wired_limit: {own_gib} GiB}}," if own_gib != fleet_wired_gib else ""
     return (
         f"  {state.name}:\n"
         f"    {{address: {ADDRESS}, port: {state.ssh_port}, hardware: {hardware.alias}, memory: {state.memory_bytes // GIB} GiB,{wired}\n"

@@ -1,10 +1,11 @@
 """What the lab refuses before it does anything, and what it says then."""
 
 import pytest
-import yaml
 
 from macfleet.core.errors import RequestError
+from macfleet.core.units import GIB
 from macfleet.inventory import hardware
+from macfleet.inventory.load import load_inventory
 from macfleet.lab.cables import load_cables
 from macfleet.lab.faults import FAULTS, FaultOptions, break_mac, find_fault
 from macfleet.lab.inventory_text import render_inventory
@@ -52,10 +53,11 @@ def test_macs_of_unequal_memory_have_limits_of_their_own(tmp_path):
     lab, kind, names = LabDir(tmp_path), hardware.find("mac-studio-m4-max"), ("studio-1", "studio-2", "studio-3")
     make_fleet(lab, kind, names, (128, 64, 36))
 
-    macs = yaml.safe_load(render_inventory(lab, [load_state(lab.mac(name).state) for name in names], kind, "mesh"))["macs"]
+    lab.inventory.write_text(render_inventory(lab, [load_state(lab.mac(name).state) for name in names], kind, "mesh"))
 
-    assert [mac["memory"] for mac in macs.values()] == ["128 GiB", "64 GiB", "36 GiB"]
-    assert [mac.get("wired_limit") for mac in macs.values()] == [None, "56 GiB", "31 GiB"]  # the first one's is the fleet's
+    macs = load_inventory(lab.inventory).macs
+    assert [mac.memory_bytes // GIB for mac in macs] == [128, 64, 36]
+    assert [mac.settings.wired_limit // GIB for mac in macs] == [112, 56, 31]
 
 
 def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path):
