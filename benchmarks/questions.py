@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lone import GREEDY, Draw, Lone
 
-_ANSWER_TOKENS = 24  # of a first turn, where a second one follows
+FIRST_TURN_TOKENS = 24
 ENGLISH = tuple(
     """the sea a ship winter bread clock garden moon library stone river light old small seven letters went home and found nothing
     under table morning wind paper green never told house again field road bird water fire hand song night door far""".split()  # noqa: SIM905  # it is text
@@ -18,12 +18,13 @@ ENGLISH = tuple(
 
 @dataclass(frozen=True)
 class Question:
-    """Chat messages, or text to be completed; `prompt` is what the model reads."""
+    """Chat messages, or text to be completed; `prompt` is what the model reads. `before`: of a second turn the first."""
 
     messages: tuple[dict[str, str], ...]
     text: str
     prompt: tuple[int, ...]
     draw: Draw = GREEDY
+    before: Question | None = None
 
     @property
     def is_chat(self) -> bool:
@@ -64,8 +65,9 @@ def _chat(lone: Lone, text: str, draw: Draw) -> Question:
 
 def _second_turn(lone: Lone, first: str, second: str, draw: Draw) -> Question:
     asked = _chat(lone, first, GREEDY)
-    answer = lone.tokenizer.decode(lone.run(asked.prompt, _ANSWER_TOKENS).tokens, skip_special_tokens=True)
-    return _conversation(lone, [*asked.messages, {"role": "assistant", "content": answer}, {"role": "user", "content": second}], draw)
+    answer = lone.tokenizer.decode(lone.run(asked.prompt, FIRST_TURN_TOKENS).tokens, skip_special_tokens=True)
+    messages = [*asked.messages, {"role": "assistant", "content": answer}, {"role": "user", "content": second}]
+    return replace(_conversation(lone, messages, draw), before=asked)
 
 
 def _conversation(lone: Lone, messages: list[dict[str, str]], draw: Draw) -> Question:

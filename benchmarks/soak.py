@@ -39,7 +39,7 @@ import httpx
 from asked import Asked, Style, hear, style_of
 from compared import Comparison, Kind, Verdict
 from lone import Lone
-from questions import ENGLISH, Question, make_pool
+from questions import ENGLISH, FIRST_TURN_TOKENS, Question, make_pool
 from servers import CAN_PIN, Endpoint, macfleet
 from tiny_words import WORDS, make_tiny_words
 from vitals import MIB, SHORTEST_JUDGED_S, Growth, Vitals, growth, read_vitals
@@ -101,12 +101,17 @@ class Soak:
     async def _ask_on(self, number: int, client: httpx.AsyncClient, until: float) -> None:
         rng = random.Random(f"{self._seed} {number}")
         while time.monotonic() < until and not self._soaked.died:
-            question, style = rng.choice(self._pool), style_of(rng, self._words, self._longest)
-            leaving = asyncio.timeout(style.leaves_after_s)
-            self._listening.add(leaving)
-            heard = await hear(client, self._endpoint.model, question, style, leaving)
-            self._listening.discard(leaving)
-            self._soaked.asked.append(Asked(len(self._soaked.asked), question, style, heard))
+            question = rng.choice(self._pool)
+            if question.before is not None and rng.random() < 0.5:
+                await self._ask(client, question.before, Style(FIRST_TURN_TOKENS))
+            await self._ask(client, question, style_of(rng, self._words, self._longest))
+
+    async def _ask(self, client: httpx.AsyncClient, question: Question, style: Style) -> None:
+        leaving = asyncio.timeout(style.leaves_after_s)
+        self._listening.add(leaving)
+        heard = await hear(client, self._endpoint.model, question, style, leaving)
+        self._listening.discard(leaving)
+        self._soaked.asked.append(Asked(len(self._soaked.asked), question, style, heard))
 
     async def _storms(self) -> None:
         rng = random.Random(self._seed)
@@ -259,12 +264,11 @@ def judged(lone: Lone, soaked: Soaked) -> list[tuple[Asked, Verdict]]:
     return [(asked, verdict) for asked in soaked.asked for verdict in comparison.verdicts(asked)]
 
 
-def _model(name: str, place: Path) -> tuple[Path, tuple[str, ...]]:
-    """(its directory, the words to ask with)."""
+def _model(name: str, place: Path) -> Path:
     if name == "tiny":
-        return make_tiny_words(place / "tiny"), WORDS
+        return make_tiny_words(place / "tiny")
     given = Path(name)
-    return given if given.exists() else ensure(name, say=lambda text: print(text, file=sys.stderr)), ENGLISH
+    return given if given.exists() else ensure(name, say=lambda text: print(text, file=sys.stderr))
 
 
 def _logged_errors(place: Path) -> list[str]:
@@ -277,8 +281,9 @@ def soak(options: argparse.Namespace) -> Report:
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="macfleet-soak-") as temporary:
         place = Path(temporary)
-        model_dir, words = _model(options.model, place)
+        model_dir = _model(options.model, place)
         lone = Lone(model_dir)
+        words = WORDS if WORDS[0] in lone.tokenizer.get_vocab() else ENGLISH
         pool = make_pool(lone, words, options.questions, rng)
         lone.measure_noise([question.prompt for question in pool[:5]], 32)
         spread = [cores[rank % len(cores)] for rank in range(options.stages)]
@@ -287,7 +292,8 @@ def soak(options: argparse.Namespace) -> Report:
         ) as endpoint:
             one = Soak(endpoint, pool, words, options.longest, options.seed)
             soaked = asyncio.run(one.run(options.streams, 60 * options.minutes))
-        return Report(soaked, lone, judged(lone, soaked), _logged_errors(place))
+            logged = _logged_errors(place)  # when the processes end, each sees its neighbours go
+        return Report(soaked, lone, judged(lone, soaked), logged)
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,14 @@ CONFIG: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "rms_norm_eps": 1e-5,
-    "vocab_size": len(_MARKS) + len(WORDS),
     "tie_word_embeddings": False,
-    "bos_token_id": 1,
-    "eos_token_id": _END,
 }
+_VOCABULARY = {"vocab_size": len(_MARKS) + len(WORDS), "bos_token_id": 1, "eos_token_id": _END, "pad_token_id": _END}
 
 
-def make_tiny_words(directory: Path, *, seed: int = 4) -> Path:
-    """`directory`, holding weights, config, tokenizer and a chat template."""
-    make_tiny(directory, CONFIG, seed=seed)
+def make_tiny_words(directory: Path, config: Mapping[str, Any] = CONFIG, *, seed: int = 4) -> Path:
+    """`directory`, holding weights, config, tokenizer and a chat template. Of another family's `config` the vocabulary is replaced."""
+    make_tiny(directory, {**config, **_VOCABULARY}, seed=seed)
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate((*_MARKS, *WORDS))}, unk_token=_MARKS[0]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens([_MARKS[_END]])
