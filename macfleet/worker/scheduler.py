@@ -1,8 +1,9 @@
-"""What rank 0 does next, so that every stage has work, no answer waits for another's prompt, and nothing is computed twice. Pure."""
+"""What rank 0 does next, so that every stage has work, no answer and no short prompt waits for all of a long one, and nothing is
+computed twice. Pure."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -37,7 +38,6 @@ class _Running:
     slot: int
     submit: Submit
     read: int = 0  # tokens of the prompt that are known or on their way
-    chunks_in_flight: int = 0
     answer: list[int] = field(default_factory=list)
 
     @property
@@ -60,7 +60,8 @@ class _Running:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a gang can take. `chunks_ahead`: of one prompt, on their way at once."""
+    """What a gang can take. `chunks_ahead`: on their way at once, of all prompts. More than keep the stages busy only lie before the
+    slowest one, where whoever comes next has to wait for them."""
 
     concurrency: int
     context_tokens: int
@@ -82,6 +83,8 @@ class Scheduler:
         self._running: dict[int, _Running] = {}
         self._waiting: deque[Submit] = deque()
         self._reading: deque[int] = deque()  # slots whose prompt has chunks to send, in turns
+        self._is_shortest_due = True
+        self._on_their_way: Counter[int] = Counter()  # slot → its chunks, also of one that is gone
         self._orders: deque[Step] = deque()  # what costs no computing
         self._next_slot = 1
         self._steps_since_chunk = 0
@@ -115,7 +118,8 @@ class Scheduler:
     def _is_chunk_due(self) -> bool:
         """A chunk for every round of the lanes: their answers wait for one chunk at most, and so does the first lane's first step."""
         round_steps = max(1, self.lanes.count) if self.lanes.requests else 0
-        return bool(self._reading) and self._steps_since_chunk >= round_steps
+        is_room = self._on_their_way.total() < self._limits.chunks_ahead
+        return bool(self._reading) and is_room and self._steps_since_chunk >= round_steps
 
     def sampling_of(self, slot: int) -> Sampling:
         return self._running[slot].submit.sampling
@@ -125,12 +129,7 @@ class Scheduler:
     def filled(self, slot: int, tokens: int, step_s: Sequence[float]) -> None:
         """A chunk has gone through all stages."""
         self.costs.measured_chunk(tokens, step_s)
-        running = self._running.get(slot)
-        if running is None:
-            return
-        if running.chunks_in_flight == self._limits.chunks_ahead and running.unread:
-            self._reading.append(slot)
-        running.chunks_in_flight -= 1
+        self._chunk_came_back(slot)
 
     def picked(
         self, lane: int, members: Sequence[Member], rows: Sequence[Picked | NotPicked], step_s: Sequence[float], now: float
@@ -148,8 +147,16 @@ class Scheduler:
         """A stage could not compute a chunk of this slot, or the step of this lane."""
         if members:
             self._came_back(slot)
+        else:
+            self._chunk_came_back(slot)
         slots = [member.slot for member in members] or [slot]
         return [self._fail(self._running[one], reason) for one in slots if one in self._running]
+
+    def _chunk_came_back(self, slot: int) -> None:
+        """One that fails is not told from an order that fails: of those there may be more than chunks."""
+        self._on_their_way[slot] -= 1
+        if self._on_their_way[slot] <= 0:
+            del self._on_their_way[slot]
 
     def _came_back(self, number: int) -> float | None:
         lane = self.lanes.came_back(number)
@@ -201,16 +208,24 @@ class Scheduler:
         return best_lanes(self.costs, requests, self.lanes.count) if self._limits.can_batch else max(1, requests)
 
     def _chunk(self) -> Step:
-        running = self._running[self._reading.popleft()]
+        running = self._whose_chunk()
         position, length = running.read, min(self._chunk_tokens(running), running.unread)
         running.read += length
-        running.chunks_in_flight += 1
+        self._on_their_way[running.slot] += 1
         self._steps_since_chunk = 0
-        if not running.unread:
-            self.lanes.join(running.slot)
-        elif running.chunks_in_flight < self._limits.chunks_ahead:
+        if running.unread:
             self._reading.append(running.slot)
+        else:
+            self.lanes.join(running.slot)
         return Step(Kind.PREFILL, running.slot, position, running.submit.prompt[position : position + length])
+
+    def _whose_chunk(self) -> _Running:
+        """By turns the prompt with the least to read, which is soon done, and the one that has waited longest, so that none starves."""
+        least = min(self._reading, key=lambda slot: self._running[slot].unread)
+        slot = least if self._is_shortest_due else self._reading[0]
+        self._is_shortest_due = not self._is_shortest_due
+        self._reading.remove(slot)
+        return self._running[slot]
 
     def _chunk_tokens(self, running: _Running) -> int:
         """Short beside running answers; alone, so that a long prompt is in several stages at once and a short one in one piece."""

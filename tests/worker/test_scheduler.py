@@ -222,9 +222,28 @@ def finish(turns, name, prompt, answered):
     turns.submit(request(name, prompt, max_tokens=len(answered)))
     sent = []
     for token in answered:
-        sent += steps_until_idle(turns)
+        sent += read_through(turns)
         answer(turns, sent[-1], token)
     return sent + steps_until_idle(turns)
+
+
+def read_through(turns):
+    """What is sent if every chunk comes back at once."""
+    sent = []
+    while (step := turns.next_step(0.0)) is not None:
+        sent.append(step)
+        if step.kind is Kind.PREFILL:
+            turns.filled(step.slot, len(step.tokens), (STEP_S,) * len(turns.costs.stages))
+    return sent
+
+
+def go_on(turns):
+    """The same, and every lane that is on its way comes back."""
+    sent = read_through(turns)
+    for step in sent:
+        if step.kind is Kind.DECODE:
+            answer(turns, step, *[5] * len(step.members))
+    return sent
 
 
 def test_the_next_turn_of_a_conversation_reads_only_what_is_new():
@@ -270,3 +289,53 @@ def test_whoever_is_read_first_does_not_wait_for_the_prompts_of_all_others():
     first_decode = next(place for place, step in enumerate(sent) if step.kind is Kind.DECODE)
     assert [member.slot for member in sent[first_decode].members] == [1]
     assert first_decode <= 2
+
+
+def test_chunks_of_all_prompts_together_are_no_more_than_the_stages_can_use():
+    turns = scheduler(concurrency=3, chunks_ahead=2)
+    for number in range(3):
+        turns.submit(request(str(number), range(number * 100, number * 100 + 30)))
+
+    assert len(computed(steps_until_idle(turns))) == 2
+    turns.filled(1, 4, (STEP_S, STEP_S))
+    assert len(computed(steps_until_idle(turns))) == 1
+
+
+def test_chunks_of_who_has_left_are_still_on_their_way():
+    turns = scheduler(concurrency=1, chunks_ahead=2)
+    turns.submit(request("a", range(30)))
+    turns.submit(request("b", range(100, 130)))
+    steps_until_idle(turns)
+
+    turns.cancel("a")
+
+    assert computed(steps_until_idle(turns)) == []
+    turns.failed(1, (), "slot 1 is not open")
+    assert [step.slot for step in computed(steps_until_idle(turns))] == [2]
+
+
+def test_a_short_prompt_is_read_between_the_chunks_of_long_ones():
+    turns = scheduler(concurrency=8, chunks_ahead=2)
+    for number in range(6):
+        turns.submit(request(str(number), range(number * 100, number * 100 + 50)))
+    steps_until_idle(turns)
+    turns.submit(request("short", [1, 2]))
+
+    sent = []
+    for _ in range(2):
+        turns.filled(1, 4, (STEP_S, STEP_S))
+        sent += computed(steps_until_idle(turns))
+
+    assert 7 in [step.slot for step in sent]
+
+
+def test_a_long_prompt_is_read_however_many_short_ones_come():
+    turns = scheduler(world=1, concurrency=3, chunks_ahead=1, context_tokens=200)
+    turns.submit(request("long", range(40), max_tokens=1))
+
+    sent = []
+    for number in range(60):
+        turns.submit(request(f"short{number}", [1000 + number, 1], max_tokens=1))
+        sent += go_on(turns)
+
+    assert sum(len(step.tokens) for step in sent if step.kind is Kind.PREFILL and step.slot == 1) == 39
