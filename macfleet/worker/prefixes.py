@@ -14,18 +14,19 @@ _WORTH_TOKENS = 16
 
 @dataclass
 class Prefixes:
-    """Kept prefixes, the longest unused first to go. `room_tokens`: how many tokens may be kept in all."""
+    """Kept prefixes, the longest unused first to go. `room_tokens`: how many tokens may be kept in all.
+
+    `most`: how many prefixes; None: any number. A state costs as much of 20 tokens as of 8,000.
+    """
 
     reach: Reach
     room_tokens: int
+    most: int | None = None
     _kept: OrderedDict[int, tuple[int, ...]] = field(default_factory=OrderedDict)
     _next: int = 1
+    tokens: int = 0
     hits: int = 0
     reused_tokens: int = 0
-
-    @property
-    def tokens(self) -> int:
-        return sum(map(len, self._kept.values()))
 
     def find(self, prompt: Sequence[int]) -> Reuse | None:
         """What this prompt shares with a kept one, save for its last token, which is always computed."""
@@ -37,7 +38,8 @@ class Prefixes:
                 number, length = other, shared
         if not number:
             return None
-        self._kept.move_to_end(number)
+        # A conversation that goes on is kept again at its end. What has to go on from all of it needs this shorter one no more.
+        self._kept.move_to_end(number, last=self.reach is Reach.ANY)
         self.hits += 1
         self.reused_tokens += length
         return Reuse(number, length)
@@ -45,7 +47,7 @@ class Prefixes:
     def keep(self, tokens: Sequence[int]) -> tuple[int | None, tuple[int, ...]]:
         """(the number to keep these tokens under, or None if that is not worth it; the numbers to drop for it)."""
         kept = tuple(tokens)
-        if len(kept) < _WORTH_TOKENS or len(kept) > self.room_tokens:
+        if len(kept) < _WORTH_TOKENS or len(kept) > self.room_tokens or self.most == 0:
             return None, ()
         is_any = self.reach is Reach.ANY
         if any(_begins(other, kept) if is_any else other == kept for other in self._kept.values()):
@@ -53,19 +55,28 @@ class Prefixes:
         # What these tokens go on from is part of them now: a conversation is kept once, at its newest.
         covered = [number for number, other in self._kept.items() if is_any and _begins(kept, other)]
         for number in covered:
-            del self._kept[number]
+            self.forget(number)
         number, self._next = self._next, self._next + 1
         self._kept[number] = kept
-        return number, (*covered, *self.shrink(self.room_tokens))
+        self.tokens += len(kept)
+        return number, (*covered, *self.shrink(self.room_tokens, self.most))
 
-    def shrink(self, room_tokens: int) -> tuple[int, ...]:
+    def shrink(self, room_tokens: int, most: int | None = None) -> tuple[int, ...]:
         """Keep no more than this; says what to drop."""
-        self.room_tokens = max(0, room_tokens)
+        self.room_tokens, self.most = max(0, room_tokens), most
         dropped = []
-        while self._kept and self.tokens > self.room_tokens:
-            number, _ = self._kept.popitem(last=False)
+        while self._kept and (self.tokens > self.room_tokens or (most is not None and len(self._kept) > most)):
+            number = next(iter(self._kept))
+            self.forget(number)
             dropped.append(number)
         return tuple(dropped)
+
+    def length(self, number: int) -> int:
+        return len(self._kept[number])
+
+    def forget(self, number: int) -> None:
+        """It is not to be found any more; one that is not kept is no error."""
+        self.tokens -= len(self._kept.pop(number, ()))
 
     def _shared(self, kept: tuple[int, ...], wanted: tuple[int, ...]) -> int:
         if self.reach is Reach.WHOLE:

@@ -13,6 +13,7 @@ from macfleet.worker.chunks import alone, alone_at_first, beside_answers
 from macfleet.worker.costs import Costs, StageCosts, best_lanes
 from macfleet.worker.engine import NotPicked, Picked, Reach, Reuse
 from macfleet.worker.frames import Kind, Member
+from macfleet.worker.held import Held
 from macfleet.worker.lanes import Lanes
 from macfleet.worker.prefixes import Prefixes
 
@@ -53,10 +54,6 @@ class _Running:
     def position(self) -> int:
         return len(self.submit.prompt) - 1 + len(self.answer)
 
-    @property
-    def most_tokens(self) -> int:
-        return len(self.submit.prompt) + self.submit.max_tokens
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -79,7 +76,9 @@ class Scheduler:
         self._limits = limits
         self.costs = costs or Costs([StageCosts() for _ in range(world)])
         self.lanes = Lanes()
-        self.prefixes = Prefixes(limits.reach, limits.concurrency * limits.context_tokens)
+        self._counted_tokens = limits.concurrency * limits.context_tokens  # what the placement has found memory for
+        self.prefixes = Prefixes(limits.reach, self._counted_tokens)
+        self._held = Held()
         self._running: dict[int, _Running] = {}
         self._waiting: deque[Submit] = deque()
         self._reading: deque[int] = deque()  # slots whose prompt has chunks to send, in turns
@@ -110,9 +109,10 @@ class Scheduler:
 
     def next_step(self, now: float) -> Step | None:
         """What to do now; None when everything that runs is waiting for other stages."""
-        if self._orders:
-            return self._orders.popleft()
-        return self._chunk() if self._is_chunk_due else self._lane_step(now)
+        if not self._orders and (step := self._chunk() if self._is_chunk_due else self._lane_step(now)) is not None:
+            self._make_room()
+            self._orders.append(step)
+        return self._orders.popleft() if self._orders else None
 
     @property
     def _is_chunk_due(self) -> bool:
@@ -200,6 +200,7 @@ class Scheduler:
         lane.sent_at = now
         self._steps_since_chunk += 1
         rows = [self._running[slot] for slot in lane.slots]
+        self._held.stepped(lane.number, lane.slots)
         members = tuple(Member(running.slot, running.position) for running in rows)
         return Step(Kind.DECODE, lane.number, tokens=tuple(running.newest for running in rows), members=members)
 
@@ -212,6 +213,7 @@ class Scheduler:
         position, length = running.read, min(self._chunk_tokens(running), running.unread)
         running.read += length
         self._on_their_way[running.slot] += 1
+        self._held.fed(running.slot, length)
         self._steps_since_chunk = 0
         if running.unread:
             self._reading.append(running.slot)
@@ -247,25 +249,30 @@ class Scheduler:
         self._running[running.slot] = running
         reuse = self.prefixes.find(running.submit.prompt)
         running.read = reuse.tokens if reuse else 0
+        self._held.opened(running.slot, running.read, copied=self.prefixes.length(reuse.prefix) if reuse else 0)
         self._orders.append(Step(Kind.OPEN, running.slot, reuse=reuse))
-        self._drop(self.prefixes.shrink(self._room_tokens()))
+        self._make_room()
         if running.unread:
             self._reading.append(running.slot)
         else:
             self.lanes.join(running.slot)
 
-    def _room_tokens(self) -> int:
-        """What the running requests leave of the memory that the placement has counted for caches."""
-        limits = self._limits
-        used = sum(min(running.most_tokens, limits.context_tokens) for running in self._running.values())
-        return limits.concurrency * limits.context_tokens - used
+    def _make_room(self) -> None:
+        """For what runs, before a stage takes the memory: what is kept is only what else the placement has counted."""
+        self._drop(self.prefixes.shrink(self._counted_tokens - self._held.tokens, self._most_kept))
+
+    @property
+    def _most_kept(self) -> int | None:
+        """A state or a window is as large for a few tokens as for many, and is counted once for each place."""
+        return None if self._limits.reach is Reach.ANY else self._limits.concurrency - len(self._running)
 
     def _keep(self, running: _Running) -> None:
         """What is in the caches now: the prompt and the answer without its newest token, which no stage has seen."""
+        self._drop(self.prefixes.shrink(self._counted_tokens - self._held.beside(running.slot), self._most_kept))
         number, dropped = self.prefixes.keep((*running.submit.prompt, *running.answer[:-1]))
+        self._drop(dropped)
         if number is not None:
             self._orders.append(Step(Kind.KEEP, running.slot, number))
-        self._drop(dropped)
 
     def _drop(self, prefixes: Sequence[int]) -> None:
         self._orders.extend(Step(Kind.DROP, position=number) for number in prefixes)
@@ -280,8 +287,8 @@ class Scheduler:
         self.lanes.leave(running.slot)
         self._reading = deque(slot for slot in self._reading if slot != running.slot)
         if is_done:
-            self._drop(self.prefixes.shrink(self._room_tokens()))
             self._keep(running)
+        self._held.freed(running.slot)
         # One that was cancelled before any rank heard of it: nobody will know how it was to be sampled, nor has a slot to free.
         unopened = [step for step in self._orders if step.kind is Kind.OPEN and step.slot == running.slot]
         if unopened:

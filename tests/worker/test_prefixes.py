@@ -87,6 +87,34 @@ def test_the_longest_unused_goes_first():
     assert kept.shrink(50) == (1,)
 
 
+def test_no_more_are_kept_than_may_be_however_short():
+    kept = Prefixes(Reach.WHOLE, 1000, most=2)
+    for number in range(3):
+        dropped = kept.keep(range(number * 100, number * 100 + 20))
+
+    assert dropped == (3, (1,))
+    assert kept.shrink(1000, most=0) == (2, 3)
+    assert kept.keep(range(40)) == (None, ())
+
+
+def test_a_state_that_was_gone_on_from_goes_first():
+    kept = Prefixes(Reach.WHOLE, 1000)
+    for number in range(2):
+        kept.keep(range(number * 100, number * 100 + 20))
+
+    assert kept.find([*range(100, 120), 7]) == Reuse(2, 20)
+    assert kept.shrink(1000, most=1) == (2,)
+
+
+def test_what_is_forgotten_is_not_found():
+    kept = Prefixes(Reach.ANY, 1000)
+    kept.keep(LONG)
+
+    kept.forget(1)
+
+    assert (kept.find(LONG), kept.tokens) == (None, 0)
+
+
 @given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), max_size=12), st.sampled_from(Reach))
 def test_what_is_found_is_kept_and_begins_the_prompt(prompts, reach):
     kept, known = Prefixes(reach, 120), {}

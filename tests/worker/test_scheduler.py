@@ -270,13 +270,63 @@ def test_a_prompt_that_only_begins_alike_goes_on_from_there_if_the_model_can():
     assert recurrent.next_step(0.0).reuse is None
 
 
-def test_what_is_kept_makes_room_for_who_runs():
-    turns = scheduler(concurrency=1, context_tokens=64, chunk_tokens=64)
-    finish(turns, "a", range(40), [7])
+def test_what_is_kept_makes_room_for_who_runs_before_the_memory_is_taken():
+    turns = scheduler(concurrency=1, context_tokens=600, chunk_tokens=512)
+    finish(turns, "a", range(400), [7])
 
-    turns.submit(request("b", range(100, 140), max_tokens=20))
+    turns.submit(request("b", range(1000, 1010), max_tokens=20))
 
-    assert steps_until_idle(turns)[:2] == [Step(Kind.OPEN, 2), Step(Kind.DROP, position=1)]
+    kinds = [step.kind for step in read_through(turns)]
+    assert kinds == [Kind.OPEN, Kind.DROP, Kind.PREFILL, Kind.DECODE], "room for 256 tokens is made with the first of them"
+
+
+def test_a_full_house_of_short_requests_leaves_room_for_what_is_kept():
+    turns = scheduler(concurrency=4, context_tokens=1000, chunk_tokens=512)
+    for number in range(3):
+        finish(turns, f"kept{number}", range(number * 100, number * 100 + 90), [7, 7])
+
+    for number in range(4):
+        turns.submit(request(str(number), [5000 + number, 1], max_tokens=998))
+
+    assert Kind.DROP not in [step.kind for step in read_through(turns)]
+    assert turns.prefixes.tokens == 3 * 91
+
+
+def test_every_row_of_a_lane_is_as_long_as_its_longest():
+    turns = scheduler(world=1, concurrency=4, context_tokens=1200, chunk_tokens=512)
+    finish(turns, "kept", range(2000, 3000), [7])
+    for number, prompt in enumerate((range(800), [801], [802], [803])):
+        turns.submit(request(str(number), prompt))
+
+    sent = [step for _ in range(8) for step in go_on(turns)]
+
+    together = next(place for place, step in enumerate(sent) if len(step.members) == 4)
+    assert sent[together - 1].kind is Kind.DROP, "4 x 1055 tokens, and 1000 that are kept, of 4 x 1200"
+    assert Kind.DROP not in [step.kind for step in sent[: together - 1]]
+
+
+def test_no_more_states_are_kept_than_places_are_free():
+    turns = scheduler(concurrency=2, context_tokens=8000, chunk_tokens=64, reach=Reach.WHOLE)
+
+    sent = [finish(turns, str(number), range(number * 100, number * 100 + 20), [7]) for number in range(3)]
+
+    assert [[step.position for step in steps if step.kind is Kind.DROP] for steps in sent] == [[], [], [1]]
+
+
+def test_a_conversation_that_goes_on_takes_the_place_of_its_kept_state():
+    turns = scheduler(concurrency=2, context_tokens=200, chunk_tokens=64, reach=Reach.WHOLE)
+    for number in (1, 2):
+        turns.submit(request(str(number), range(number * 100, number * 100 + 20), max_tokens=1))
+    read_through(turns)
+
+    answer(turns, Step(Kind.DECODE, 1, members=(Member(1, 19),)), 7)
+    answer(turns, Step(Kind.DECODE, 2, members=(Member(2, 19),)), 7)
+    for number in (2, 1):
+        turns.submit(request(f"{number} again", [*range(number * 100, number * 100 + 20), 7, 8]))
+
+    sent = steps_until_idle(turns)
+    assert [step.reuse for step in sent if step.kind is Kind.OPEN] == [Reuse(2, 20), Reuse(1, 20)]
+    assert [step.position for step in sent if step.kind is Kind.DROP] == [2, 1]
 
 
 def test_whoever_is_read_first_does_not_wait_for_the_prompts_of_all_others():
