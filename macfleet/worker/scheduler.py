@@ -39,6 +39,7 @@ class _Running:
     slot: int
     submit: Submit
     read: int = 0  # tokens of the prompt that are known or on their way
+    reuse: Reuse | None = None
     answer: list[int] = field(default_factory=list)
 
     @property
@@ -78,6 +79,7 @@ class Scheduler:
         self.lanes = Lanes()
         self._counted_tokens = limits.concurrency * limits.context_tokens  # what the placement has found memory for
         self.prefixes = Prefixes(limits.reach, self._counted_tokens)
+        self._kept_from: dict[int, int] = {}  # prefix → the slot whose caches it was
         self._held = Held()
         self._running: dict[int, _Running] = {}
         self._waiting: deque[Submit] = deque()
@@ -144,11 +146,12 @@ class Scheduler:
         return [message for message in said if message is not None]
 
     def failed(self, slot: int, members: Sequence[Member], reason: str) -> list[Failed]:
-        """A stage could not compute a chunk of this slot, or the step of this lane."""
+        """A stage could not compute a chunk of this slot, or the step of this lane; or not open or keep this slot."""
         if members:
             self._came_back(slot)
         else:
             self._chunk_came_back(slot)
+            self._distrust(slot)
         slots = [member.slot for member in members] or [slot]
         return [self._fail(self._running[one], reason) for one in slots if one in self._running]
 
@@ -157,6 +160,16 @@ class Scheduler:
         self._on_their_way[slot] -= 1
         if self._on_their_way[slot] <= 0:
             del self._on_their_way[slot]
+
+    def _distrust(self, slot: int) -> None:
+        """A stage that failed to keep a prefix fails all that go on from it: nobody else is to try."""
+        running = self._running.get(slot)
+        suspects = [number for number, kept_from in self._kept_from.items() if kept_from == slot]
+        if running is not None and running.reuse is not None and running.reuse.prefix in self._kept_from:
+            suspects.append(running.reuse.prefix)
+        for number in suspects:
+            self.prefixes.forget(number)
+        self._drop(suspects)
 
     def _came_back(self, number: int) -> float | None:
         lane = self.lanes.came_back(number)
@@ -247,7 +260,7 @@ class Scheduler:
 
     def _start(self, running: _Running) -> None:
         self._running[running.slot] = running
-        reuse = self.prefixes.find(running.submit.prompt)
+        running.reuse = reuse = self.prefixes.find(running.submit.prompt)
         running.read = reuse.tokens if reuse else 0
         self._held.opened(running.slot, running.read, copied=self.prefixes.length(reuse.prefix) if reuse else 0)
         self._orders.append(Step(Kind.OPEN, running.slot, reuse=reuse))
@@ -272,9 +285,12 @@ class Scheduler:
         number, dropped = self.prefixes.keep((*running.submit.prompt, *running.answer[:-1]))
         self._drop(dropped)
         if number is not None:
+            self._kept_from[number] = running.slot
             self._orders.append(Step(Kind.KEEP, running.slot, number))
 
     def _drop(self, prefixes: Sequence[int]) -> None:
+        for number in prefixes:
+            self._kept_from.pop(number, None)
         self._orders.extend(Step(Kind.DROP, position=number) for number in prefixes)
 
     def _fail(self, running: _Running, reason: str) -> Failed:

@@ -329,6 +329,31 @@ def test_a_conversation_that_goes_on_takes_the_place_of_its_kept_state():
     assert [step.position for step in sent if step.kind is Kind.DROP] == [2, 1]
 
 
+def test_what_a_stage_failed_to_keep_is_forgotten():
+    turns = scheduler(context_tokens=200, chunk_tokens=64)
+    finish(turns, "a", range(40), [7, 8])
+
+    turns.failed(1, (), "studio-2: no memory to keep it")
+    turns.submit(request("b", [*range(40), 7, 8, 90, 91]))
+
+    assert steps_until_idle(turns)[:2] == [Step(Kind.DROP, position=1), Step(Kind.OPEN, 2)]
+
+
+def test_a_prefix_that_cannot_be_gone_on_from_fails_one_request_only():
+    turns = scheduler(context_tokens=200, chunk_tokens=64)
+    finish(turns, "a", range(40), [7, 8])
+    turns.submit(request("b", range(40)))
+    turns.submit(request("c", range(40)))
+    steps_until_idle(turns)
+
+    (failed,) = turns.failed(2, (), "studio-2: the prefix 1 is not kept here")
+    turns.failed(3, (), "studio-2: the prefix 1 is not kept here")
+    turns.submit(request("d", range(40)))
+
+    assert failed.request == "b"
+    assert [step for step in steps_until_idle(turns) if step.kind is not Kind.FREE][:2] == [Step(Kind.DROP, position=1), Step(Kind.OPEN, 4)]
+
+
 def test_whoever_is_read_first_does_not_wait_for_the_prompts_of_all_others():
     turns = scheduler(concurrency=3, chunks_ahead=8)
     turns.submit(request("short", range(1, 6)))
