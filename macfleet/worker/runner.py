@@ -76,7 +76,7 @@ class Runner:
             sent_bytes=self._sent_bytes,
             lanes=sizes,
             step_s=scheduler.costs.slowest_step_s(max(sizes, default=1)),
-            stage_step_s=tuple(stage.step_s(max(sizes, default=1)) if stage.by_rows else 0.0 for stage in scheduler.costs.stages),
+            stage_step_s=scheduler.costs.steps_s(max(sizes, default=1)),
             prefix_hits=self._prefix_hits + prefixes.hits,
             prefix_tokens=prefixes.tokens,
             reused_tokens=self._reused_tokens + prefixes.reused_tokens,
