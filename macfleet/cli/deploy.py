@@ -90,6 +90,7 @@ def deploy(
         raise RequestError("--offline plans without asking a Mac, so it goes with --dry-run only")
     session = Session(Options(inventory, json=json, verbose=verbose, quiet=quiet))
     fleet_inventory = session.inventory
+    deadline_s = _seconds(deadline)
     chosen = _chosen(fleet_inventory, macs, mac, group, tag)
     found = find_model(model, fleet_inventory, model_store(os.environ), unproven=unproven)
     service = choose_service(fleet_inventory, model, name, chosen, port=port, most_context_tokens=found.card.context_tokens)
@@ -97,7 +98,6 @@ def deploy(
         plan = _plan(session, service, found.card, offline=offline)
         _answer_plan(session.output, plan)
         raise typer.Exit(_exit_code(plan))
-    deadline_s = _seconds(deadline)
     keys = read_keys(service, fleet_inventory.path.parent)  # a missing key is said before anything is read
     with session.fleet() as fleet:
         report = read_gang(fleet, [fleet_inventory.mac(member) for member in service.macs])
@@ -172,9 +172,13 @@ def _chosen(
     """The Macs that were asked for, in the order they were named; empty when none was."""
     from fnmatch import fnmatchcase
 
+    from macfleet.core.errors import RequestError
     from macfleet.inventory.select import select
 
-    named = [*(word.strip() for word in (words or "").split(",") if word.strip()), *(macs or ())]
+    gang = [word.strip() for word in (words or "").split(",") if word.strip()]
+    if words is not None and not gang:  # a script's empty variable must not mean all Macs
+        raise RequestError(f'--macs "{words}" names no Mac', hint="leave it out for those of the inventory's service, or for all")
+    named = [*gang, *(macs or ())]
     if not (named or groups or tags):
         return []
     found = list(select(inventory, macs=named, groups=groups or (), tags=tags or ()))

@@ -56,7 +56,7 @@ def _show(output: Output, found: Status) -> None:
         output.warn("a rolling reboot has begun and not ended")
         for sentence in found.roll:
             output.talk(f"  {sentence}")
-        output.next_step("macfleet rolling-reboot --resume")
+        output.next_step(found.roll_next)
     for left in found.leftovers:
         output.warn(left.sentence())
     for mac, error in found.silent.items():

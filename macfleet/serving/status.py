@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from macfleet.core.errors import MacfleetError, RequestError
+from macfleet.core.errors import MacfleetError
 from macfleet.core.outcome import Outcome
 from macfleet.core.words import count
 from macfleet.engines.base import gateway_label, worker_label
@@ -19,7 +19,7 @@ from macfleet.serving.gateway import Health, open_gateway
 from macfleet.serving.jobs import read_job
 from macfleet.serving.roll_file import RollFile
 from macfleet.serving.services import Deployed, Leftover, read_leftovers, read_services
-from macfleet.window.roll import Step
+from macfleet.window.roll import StateDamaged, Step
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class Status:
     silent: Mapping[str, MacfleetError]
     leftovers: tuple[Leftover, ...] = ()
     roll: tuple[str, ...] = ()  # where a rolling reboot that was begun here stands, one sentence for each Mac
+    roll_next: str = "macfleet rolling-reboot --resume"
 
     @property
     def exit_code(self) -> int:
@@ -161,14 +162,15 @@ def read_status(fleet: Fleet, names: Sequence[str] = ()) -> Status:
     services, report = read_services(fleet)
     chosen = [service for name, service in sorted(services.items()) if not names or name in names]
     leftovers = [left for left in read_leftovers(services, report) if not names or left.deployed.name in names]
-    return Status(tuple(_status(fleet, service) for service in chosen), report.errors(), tuple(leftovers), _roll(fleet))
+    status = Status(tuple(_status(fleet, service) for service in chosen), report.errors(), tuple(leftovers))
+    try:
+        return replace(status, roll=_roll(fleet))
+    except StateDamaged as error:
+        return replace(status, roll=(error.what,), roll_next="macfleet rolling-reboot --abandon")
 
 
 def _roll(fleet: Fleet) -> tuple[str, ...]:
-    try:
-        found = RollFile(fleet.inventory).load()
-    except RequestError as error:
-        return (error.what,)
+    found = RollFile(fleet.inventory).load()
     return found[0].standing() if found and any(mac.step is not Step.PENDING for mac in found[0].macs) else ()
 
 

@@ -61,6 +61,17 @@ def test_offline_goes_with_a_dry_run_only():
     assert ended.exception.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--macs", "", '--macs "" names no Mac'), ("--macs", " ,", '--macs " ," names no Mac'), ("--deadline", "5", '--deadline: "5" is not')],
+)
+def test_an_option_that_says_nothing_is_a_wrong_request_also_in_a_dry_run(option, value, said):
+    ended = type_("deploy", "--model", "deepseek-v3", "--dry-run", "--offline", option, value, "-i", EXAMPLE)
+
+    assert ended.exception.exit_code == 2
+    assert str(ended.exception).startswith(said)
+
+
 def test_a_model_nobody_knows_is_a_wrong_request(tmp_path):
     ended = type_("deploy", "--model", "depseek-v3", "--dry-run", "--offline", "-i", EXAMPLE, MACFLEET_MODELS=os.fspath(tmp_path))
 

@@ -199,6 +199,19 @@ def test_a_rolling_reboot_that_stands_is_part_of_the_status(fleet):
     assert read_status(fleet).roll == ("studio-1 was told to restart and has not been seen again yet", "studio-2 was not touched")
 
 
+def test_a_rolling_reboot_that_cannot_be_read_is_not_gone_on_with(fleet):
+    file = RollFile(fleet.inventory)
+    file.save(Roll(0.0, (MacRoll("studio-1"),)))
+    file.path.write_text(file.path.read_text().replace('"drain_s": 120.0', '"drain_s": "2 min"'))
+
+    status = read_status(fleet)
+
+    assert status.roll[0].endswith(
+        'roll.json: this is not the state of a rolling reboot: options/drain_s: "2 min" is not a number of seconds'
+    )
+    assert status.roll_next == "macfleet rolling-reboot --abandon"
+
+
 def test_a_fleet_without_services_says_so(tmp_path):
     status = read_status(SmallFleet(tmp_path, "studio-1"))
 
