@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -47,47 +48,54 @@ KNOW_MLX = ("worker/mlx/", "lab/models", "lab/model_files.py", "lab/gguf.py")  #
 class Source:
     path: str  # relative to the package
     room: str
-    tree: ast.Module
+    text: str
+
+    @cached_property
+    def nodes(self):
+        return tuple(ast.walk(ast.parse(self.text)))
+
+    @cached_property
+    def imports(self):
+        """Every module that any line of the file imports, also inside functions, and its line; for `from x import y` both x and x.y."""
+        return tuple(self._imports())
+
+    @cached_property
+    def calls(self):
+        """What is called, as it is written, and its line."""
+        return tuple((ast.unparse(node.func), node.lineno) for node in self.nodes if isinstance(node, ast.Call))
+
+    def _imports(self):
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, node.lineno) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                yield node.module, node.lineno
+                yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def read_sources():
-    paths = sorted(PACKAGE.rglob("*.py"))
+@cache
+def sources():
+    """Read when the first test asks: to collect the tests of this file costs nothing."""
     return [
-        Source(str(path.relative_to(PACKAGE)), path.relative_to(PACKAGE).parts[0], ast.parse(path.read_text(encoding="utf-8")))
-        for path in paths
+        Source(str(path.relative_to(PACKAGE)), path.relative_to(PACKAGE).parts[0], path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
         if len(path.relative_to(PACKAGE).parts) > 1 and "_data" not in path.parts
     ]
 
 
-SOURCES = read_sources()
-BELOW_THE_EDGE = [source for source in SOURCES if FLOORS.get(source.room, 0) < EDGE]
-
-
-def imported_by(source):
-    """Every module that any line of the file imports, also inside functions; for `from x import y` both x and x.y."""
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module, node.lineno
-            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+def below_the_edge():
+    return [source for source in sources() if FLOORS.get(source.room, 0) < EDGE]
 
 
 def rooms_imported_by(source):
-    for module, line in imported_by(source):
+    for module, line in source.imports:
         parts = module.split(".")
         if parts[0] == "macfleet" and len(parts) > 1 and parts[1] in FLOORS:
             yield parts[1], line
 
 
-def called_in(source):
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node.lineno
-
-
 def importers_of(*packages):
-    return {source.path for source in SOURCES for module, _ in imported_by(source) if module.split(".")[0] in packages}
+    return {source.path for source in sources() for module, _ in source.imports if module.split(".")[0] in packages}
 
 
 def lines(found):
@@ -95,14 +103,14 @@ def lines(found):
 
 
 def test_every_room_has_a_floor():
-    assert {source.room for source in SOURCES} <= set(FLOORS)
+    assert {source.room for source in sources()} <= set(FLOORS)
 
 
 def test_no_import_is_relative():
     relative = [
         (source.path, node.lineno, "relative import")
-        for source in SOURCES
-        for node in ast.walk(source.tree)
+        for source in sources()
+        for node in source.nodes
         if isinstance(node, ast.ImportFrom) and node.level
     ]
 
@@ -112,7 +120,7 @@ def test_no_import_is_relative():
 def test_a_room_imports_only_from_lower_floors():
     upward = {
         (source.path, line, f"{source.room} (floor {FLOORS[source.room]}) imports {room} (floor {FLOORS[room]})")
-        for source in SOURCES
+        for source in sources()
         for room, line in rooms_imported_by(source)
         if room != source.room and FLOORS[room] >= FLOORS[source.room]
     }
@@ -124,7 +132,7 @@ def test_what_lives_on_the_macs_needs_no_controller():
     controller = {"fleet", "inventory", "checks", "modules", "playbook"}
     found = {
         (source.path, line, f"imports {room}, which is not installed on a Mac")
-        for source in SOURCES
+        for source in sources()
         if source.room in ("gateway", "worker", "agent")
         for room, line in rooms_imported_by(source)
         if room in controller
@@ -136,8 +144,8 @@ def test_what_lives_on_the_macs_needs_no_controller():
 def test_below_the_edge_nothing_runs_or_listens():
     found = {
         (source.path, line, f"imports {module}")
-        for source in BELOW_THE_EDGE
-        for module, line in imported_by(source)
+        for source in below_the_edge()
+        for module, line in source.imports
         if module.split(".")[0] in RUNNING
     }
 
@@ -145,7 +153,7 @@ def test_below_the_edge_nothing_runs_or_listens():
 
 
 def test_below_the_edge_nothing_opens_waits_or_asks_the_time():
-    found = {(source.path, line, f"calls {name}()") for source in BELOW_THE_EDGE for name, line in called_in(source) if name in OPENING}
+    found = {(source.path, line, f"calls {name}()") for source in below_the_edge() for name, line in source.calls if name in OPENING}
 
     assert lines(found) == []
 
@@ -153,8 +161,8 @@ def test_below_the_edge_nothing_opens_waits_or_asks_the_time():
 def test_below_the_edge_only_named_files_read_a_path():
     found = {
         (source.path, line, f"calls {name}()")
-        for source in BELOW_THE_EDGE
-        for name, line in called_in(source)
+        for source in below_the_edge()
+        for name, line in source.calls
         if name.rpartition(".")[2] in READING and source.path not in MAY_READ
     }
 
@@ -180,9 +188,9 @@ def test_only_output_prints(name):
     # The lab's emulated programs are programs: what they print is macOS's answer, not macfleet's.
     found = {
         (source.path, line, f"calls {name}()")
-        for source in SOURCES
+        for source in sources()
         if source.path != "cli/output.py" and source.room != "lab"
-        for called, line in called_in(source)
+        for called, line in source.calls
         if called == name
     }
 
@@ -190,5 +198,5 @@ def test_only_output_prints(name):
 
 
 def test_the_walls_are_really_looked_at():
-    assert len(SOURCES) > 50
-    assert "macfleet.core.fact" in {module for source in SOURCES for module, _ in imported_by(source)}
+    assert len(sources()) > 50
+    assert "macfleet.core.fact" in {module for source in sources() for module, _ in source.imports}

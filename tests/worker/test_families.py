@@ -24,15 +24,16 @@ def config_of(family):
     return {**CONFIGS[family], "model_type": family}
 
 
-@pytest.fixture
-def whole(tmp_path, family):
-    return Whole(make_tiny(tmp_path, config_of(family)))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, family):
+    """Made once for all tests of a family, which follow each other."""
+    return Whole(make_tiny(tmp_path_factory.mktemp(family), config_of(family)))
 
 
 FAMILIES = [pytest.param(family, marks=() if family in USUAL else pytest.mark.rehearsal) for family in PROVEN]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES, scope="module")
 def test_the_split_equals_the_whole(whole):
     assert len({token for token, _ in whole.says(PROMPT)}) > 2, "a model that repeats itself proves nothing"
 
@@ -41,7 +42,7 @@ def test_the_split_equals_the_whole(whole):
     prove_alone(whole, (0, 1, 4, whole.layers))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES, scope="module")
 def test_who_shares_a_lane_is_answered_as_if_alone(whole):
     prove_sharing(whole, (0, 2, whole.layers))
 
