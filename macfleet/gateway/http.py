@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MOST_BODY_BYTES = 32 * 1024**2
+_TOKENIZERS = 4
 
 
 class ClientGone(Exception):
@@ -46,8 +47,8 @@ class Face:
         self._service = service
         config = service.config
         self._guard = Guard(config.api_key, {name: client.key for name, client in config.api_keys.items()})
-        # The tokenizer is not for several threads; and it must not stop the event loop over a long prompt.
-        self._tokenizing = ThreadPoolExecutor(1, "tokenize")
+        # Beside the event loop, which must not stop over a long prompt; several, so that a short one need not wait for it.
+        self._tokenizing = ThreadPoolExecutor(_TOKENIZERS, "tokenize")
 
     def app(self) -> Starlette:
         guarded, admin = self._guard.client, self._guard.operator

@@ -50,7 +50,7 @@ class Prepared:
 
 
 class ModelText:
-    """A loaded tokenizer. Not for several threads at once: give it one thread."""
+    """A loaded tokenizer. Several threads may use it: nothing here changes what it cuts or pads, which is what they must not."""
 
     def __init__(self, tokenizer: Any, eos: Iterable[int], defaults: Mapping[str, Any]):
         self._tokenizer = tokenizer
@@ -151,7 +151,9 @@ class ModelText:
         return {**said, **request.template_kwargs}
 
     def _encode(self, text: str, add_special_tokens: bool) -> tuple[int, ...]:
-        return tuple(self._backend.encode(text, add_special_tokens=add_special_tokens).ids)
+        # As a batch of one: `encode` keeps Python's lock, and the whole gateway stood still, 0.7 s for 110,000 tokens.
+        (encoded,) = self._backend.encode_batch_fast([text], add_special_tokens=add_special_tokens)
+        return tuple(encoded.ids)
 
 
 def _options_of_transformers() -> frozenset[str]:

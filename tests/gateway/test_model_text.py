@@ -1,4 +1,8 @@
+import asyncio
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 
@@ -28,6 +32,37 @@ def test_the_end_mark_is_not_shown(directory):
     text = load_model_text(directory)
 
     assert text.decode([*text.prompt(chat("Hello")), *text.eos]) == "Hello"
+
+
+def test_the_gateway_goes_on_while_a_long_prompt_is_tokenized(directory):
+    text, turns = load_model_text(directory), [time.monotonic()]
+
+    async def count_turns():
+        while True:
+            await asyncio.sleep(0)
+            turns.append(time.monotonic())
+
+    async def tokenize():
+        counting = asyncio.ensure_future(count_turns())
+        tokens = await asyncio.to_thread(text.prompt, Request(Endpoint.COMPLETION, "tiny", prompt="Hällo → " * 40_000))
+        counting.cancel()
+        return tokens
+
+    tokens = asyncio.run(tokenize())
+
+    assert len(tokens) == len("Hällo → ".encode()) * 40_000
+    longest = max(after - before for before, after in pairwise(turns))
+    assert longest < 0.5 * (turns[-1] - turns[0]), "the event loop stood still while the tokenizer worked"
+
+
+def test_several_threads_may_tokenize_at_once(directory):
+    text = load_model_text(directory)
+    words = [f"question {number} " * 50 for number in range(40)]
+
+    with ThreadPoolExecutor(4) as threads:
+        prompts = list(threads.map(lambda word: text.prompt(chat(word)), words))
+
+    assert [text.decode(prompt) for prompt in prompts] == words
 
 
 def test_a_model_without_a_template_is_asked_elsewhere(tmp_path):
