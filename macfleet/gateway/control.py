@@ -80,6 +80,7 @@ class Control:
         router.router_mandatory = True  # sending to a lost worker is an error, not silence
         router.router_handover = True  # a worker that reconnects takes its place from its own stale connection
         router.heartbeat_ivl, router.heartbeat_timeout = 1000, 5000
+        router.rcvhwm = 0  # what workers say while this loop is busy; bounded by the requests' max_tokens
         try:
             endpoint = _numeric(config.control_bind)
             router.ipv6 = "[" in endpoint

@@ -41,7 +41,8 @@ class Control:
     """Carries messages between the gateway and the thread that computes.
 
     Hello is said on every new connection, so a gateway that restarts learns who is there; what is said while there is no
-    connection is dropped, because it belongs to an epoch that the next gateway does not know.
+    connection is dropped, because it belongs to an epoch that the next gateway does not know. Nothing else is: one lost token
+    ends its request.
     """
 
     def __init__(self, config: WorkerConfig, deliver: Callable[[FromGateway], None]):
@@ -108,6 +109,7 @@ class Control:
     def _connect(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)
         dealer.immediate = True  # nothing is queued for a gateway that is not there
+        dealer.sndhwm = 0  # one that is busy is waited for: what may be in flight is bounded by the requests' max_tokens
         dealer.reconnect_ivl, dealer.reconnect_ivl_max = 100, 1000
         dealer.heartbeat_ivl, dealer.heartbeat_timeout = 1000, 5000
         dealer.curve_publickey = self._config.public_key.encode()
@@ -137,12 +139,11 @@ class Control:
         self._deliver(message)
 
     def _send_what_was_said(self) -> None:
-        while True:
-            try:
-                data = self._said.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._send_bytes(data)
+        dropped = 0
+        while self._said.poll(0):
+            dropped += not self._send_bytes(self._said.recv())
+        if dropped:
+            log.warning("%d messages were dropped: there is no connection to the gateway at %s", dropped, self._config.control)
 
     def _send(self, message: FromWorker) -> bool:
         return self._send_bytes(encode(message))
