@@ -48,9 +48,14 @@ class TensorIndex:
         )  # fmt: skip
 
     def _element_bytes(self, layout: Layout) -> int:
-        """Activations are as wide as the embedding's numbers, or its scales where it is quantised; the KV cache too."""
+        """Activations are as wide as the embedding's numbers, or its scales where it is quantised; the KV cache too.
+
+        Where those are bytes (mxfp4), the last norm tells.
+        """
         parts = [tensor for name, tensor in self.tensors.items() if layout.part_of(name) is Part.EMBEDDING]
         scales = [tensor for tensor in parts if tensor.name.endswith(".scales")]
+        if any(tensor.dtype == "U8" for tensor in scales):
+            scales = [tensor for name, tensor in self.tensors.items() if layout.part_of(name) is Part.HEAD]
         return 4 if any(tensor.dtype == "F32" for tensor in scales or parts) else 2
 
 

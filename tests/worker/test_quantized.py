@@ -1,7 +1,11 @@
 """Quantised weights over stages: tokens and logits of the whole, from the files that are sent, as many bytes as were planned."""
 
+import mlx.core as mx
 import pytest
+from mlx_lm.models.cache import make_prompt_cache
+from mlx_lm.utils import load_model
 
+from macfleet.serving.model import load_model as look_at
 from macfleet.worker.mlx.prove import PROMPT, Stages, Whole, prove_alone, prove_sharing
 from tests.worker.family_configs import CONFIGS
 from tests.worker.quantized import make_quantized, mixed, stage
@@ -24,7 +28,7 @@ CASES = [
         ("llama", "mxfp4", MXFP4, True),
         ("qwen3_moe", "mxfp4", MXFP4, False),
         ("gpt_oss", "mxfp4", MXFP4, False),
-        ("qwen2", "4 bit", FOUR_BITS, True),
+        ("qwen3", "4 bit", FOUR_BITS, True),
         ("deepseek_v3", "4 bit", FOUR_BITS, False),
         ("deepseek_v3", "mixed", MIXED, False),
         ("qwen3_next", "mixed", MIXED, True),
@@ -48,6 +52,18 @@ def test_the_split_of_a_quantised_model_equals_the_whole(packed):
         stage(packed, cuts)
         prove_alone(whole, cuts)
     prove_sharing(whole, (0, 1, 4, whole.layers))
+
+
+@pytest.mark.parametrize(("family", "how", "is_tied"), CASES)
+def test_its_cache_is_as_wide_as_its_placement_counts(packed):
+    model, _ = load_model(packed)
+    cache = make_prompt_cache(model)
+
+    model(mx.zeros((1, 2), mx.int32), cache=cache)
+    mx.eval([layer.state for layer in cache])
+
+    counted = look_at("packed", packed).card.kv_bytes_per_layer
+    assert [layer.nbytes / 256 for layer, bytes_ in zip(cache, counted, strict=True) if bytes_] == [bytes_ for bytes_ in counted if bytes_]
 
 
 @pytest.mark.parametrize(("family", "how", "is_tied"), CASES)
