@@ -54,7 +54,8 @@ class Engine(Protocol):
     """One stage. A slot is one request: its cache, and on the last stage its sampler. All calls come from one thread.
 
     A lane is several slots that are decoded as one batch; whoever calls says each time which, in which order. An exception of
-    `feed`, `step` or `pick` fails the slots it was about only; they are still to be freed.
+    `feed`, `step` or `pick` fails the slots it was about only; they are still to be freed. A row whose slot is not open, or not at
+    its position, is no error: `step` gives on something in its place, `pick` says why not, and the others go on.
     """
 
     @property
