@@ -24,6 +24,7 @@ from macfleet.worker.config import WorkerConfig, load_config
 from macfleet.worker.control import Control, write_heartbeat
 from macfleet.worker.engine import Engine
 from macfleet.worker.environment import mlx_environment
+from macfleet.worker.errors import described, unexpected
 from macfleet.worker.gate import wait_for_gpu_memory
 from macfleet.worker.link import Link, LinkDead
 from macfleet.worker.runner import Inbox, Runner, Stop
@@ -96,7 +97,7 @@ class Computing:
             self._work(say)
         except Exception as error:
             _log_error(error)
-            say(Broken(rank=self._config.rank, epoch=self.status()[0], error=str(error) or type(error).__name__))
+            say(Broken(rank=self._config.rank, epoch=self.status()[0], error=described(error)))
             self.exit_status = START_AGAIN if isinstance(error, LinkDead) else 1
 
     def _work(self, say: Callable[[FromWorker], None]) -> None:
@@ -213,8 +214,6 @@ def main(arguments: list[str]) -> int:
 
 
 def _log_error(error: Exception) -> None:
-    """What a user can act on in one line with its hint; a traceback only for what nobody expected."""
-    if isinstance(error, MacfleetError):
-        log.error(str(error), extra={"hint": error.hint} if error.hint else None)
-    else:
-        log.error(str(error), exc_info=error)
+    """What a user can act on in one line with its hint."""
+    hint = error.hint if isinstance(error, MacfleetError) else None
+    log.error(described(error), extra={"hint": hint} if hint else None, exc_info=unexpected(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from array import array
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from macfleet.engines.protocol import Assemble, Broken, Cancel, FromGateway, Fro
 from macfleet.worker.config import WorkerConfig
 from macfleet.worker.costs import Costs, StageCosts
 from macfleet.worker.engine import Engine, Tensor
-from macfleet.worker.frames import NOTHING, Frame, Kind, text
+from macfleet.worker.errors import described, unexpected
+from macfleet.worker.frames import NOTHING, Frame, FrameBroken, Kind, text
 from macfleet.worker.link import Link, LinkDead, LinkLost
 from macfleet.worker.opening import Opening, read_opening, render_opening
 from macfleet.worker.picked import read_picked, render_picked
@@ -113,7 +115,7 @@ class Runner:
             case Cancel():
                 self._scheduler.cancel(event.request)
             case LinkLost():
-                if event.epoch in (None, self.epoch) and (self._is_linked or self._link_deadline is not None):
+                if event.epoch in (None, self.epoch) and self._is_assembled:
                     self._give_up(event.error)
             case Frame():
                 self._arrived(event)
@@ -162,6 +164,11 @@ class Runner:
         if not self._link.can_be_remade:
             raise LinkDead(f"the link is dead ({reason}), and only a new process can link again", mac=self._config.mac)
 
+    @property
+    def _is_assembled(self) -> bool:
+        """Or on its way there: there is an epoch for us, from Assemble until it breaks or a Reset comes."""
+        return self._is_linked or self._link_deadline is not None
+
     def _patience(self) -> float | None:
         return None if self._link_deadline is None else max(0.0, self._link_deadline - time.monotonic())
 
@@ -197,6 +204,14 @@ class Runner:
         return Frame(step.kind, self.epoch, step.slot, step.position, content, members=step.members)
 
     def _returned(self, frame: Frame) -> None:
+        try:
+            self._understand(frame)
+        except Exception as error:
+            log.error("epoch %d: %s: %s", self.epoch, _named(frame), described(error), exc_info=unexpected(error))
+            self._give_up(f"{frame.kind.name} makes no sense: {described(error)}")
+
+    def _understand(self, frame: Frame) -> None:
+        _check_measured(frame)
         scheduler, now = self._scheduler, time.monotonic()
         match frame.kind:
             case Kind.FILLED:
@@ -215,7 +230,7 @@ class Runner:
         if frame.epoch > self.epoch:
             self._early.append(frame)
             return
-        if frame.epoch < self.epoch:
+        if frame.epoch < self.epoch or not self._is_assembled:  # what still comes of an epoch that is over
             return
         if frame.kind is Kind.PROBE:
             self._is_linked, self._link_deadline = True, None
@@ -231,8 +246,8 @@ class Runner:
         try:
             result = self._apply(frame)
         except Exception as error:
-            log.exception("epoch %d slot %d", self.epoch, frame.slot)
-            reason = f"{self._config.mac} (rank {self._config.rank}): {error or type(error).__name__}"
+            log.error("epoch %d: %s: %s", self.epoch, _named(frame), described(error), exc_info=unexpected(error))
+            reason = f"{self._config.mac} (rank {self._config.rank}): {described(error)}"
             result = replace(frame, kind=Kind.FAILED, content=text(reason.encode()))
         finally:
             self.busy_since = None
@@ -294,3 +309,17 @@ class Runner:
 def _lain(frame: Frame, until: float) -> float:
     """Seconds since it came, which this rank had other things to do; 0.0 for what was made here."""
     return 0.0 if frame.arrived is None else max(0.0, until - frame.arrived)
+
+
+def _check_measured(frame: Frame) -> None:
+    """What is counted as measured outlives the epoch. Raises FrameBroken."""
+    amount = {Kind.FILLED: frame.position, Kind.PICKED: len(frame.members)}.get(frame.kind, 1)
+    if amount < 1 or not all(0 <= seconds < math.inf for seconds in frame.step_s):
+        raise FrameBroken(f"{amount} tokens in {list(frame.step_s)} seconds")
+
+
+def _named(frame: Frame) -> str:
+    """For the log: `DECODE of lane 3 (slots 1, 2)`, `PREFILL of slot 1`."""
+    if frame.members:
+        return f"{frame.kind.name} of lane {frame.slot} (slots {', '.join(str(member.slot) for member in frame.members)})"
+    return f"{frame.kind.name} of slot {frame.slot}"

@@ -2,10 +2,12 @@
 
 import threading
 from array import array
+from dataclasses import replace
 from queue import SimpleQueue
 
 import pytest
 
+from macfleet.core.errors import MacfleetError
 from macfleet.engines.protocol import Assemble, Broken, Cancel, Failed, Ready, Reset, Sampling, Submit, Token
 from macfleet.worker.config import WorkerConfig
 from macfleet.worker.engine import Picked, Reach, Tensor
@@ -178,7 +180,7 @@ def test_a_failed_request_is_told_and_its_slot_freed(tmp_path):
     with Rig(tmp_path, EchoEngine(fails_at=0)) as rig:
         rig.tell(Assemble(epoch=1), request("a", [1]))
 
-        assert rig.hear(2)[1] == Failed(request="a", epoch=1, error="studio-1 (rank 0): out of memory")
+        assert rig.hear(2)[1] == Failed(request="a", epoch=1, error="studio-1 (rank 0): RuntimeError: out of memory")
     assert rig.engine.open_slots == set()
 
 
@@ -225,7 +227,9 @@ def test_a_stage_that_fails_says_so_to_rank_0(tmp_path):
         rig.tell(Assemble(epoch=1), frame(Kind.PROBE), OPEN, frame(Kind.DECODE, content=HIDDEN))
         rig.rest()
 
-    assert [(sent.kind, bytes(sent.content.data)) for sent in rig.sent()[1:]] == [(Kind.FAILED, b"studio-2 (rank 1): out of memory")]
+    assert [(sent.kind, bytes(sent.content.data)) for sent in rig.sent()[1:]] == [
+        (Kind.FAILED, b"studio-2 (rank 1): RuntimeError: out of memory")
+    ]
 
 
 def test_rank_0_takes_the_answer_that_came_round(tmp_path):
@@ -281,3 +285,62 @@ def test_a_link_that_cannot_be_made_again_ends_the_thread(tmp_path):
         rig.thread.join(20)
 
     assert "the link is dead (peer lost)" in str(rig.error)
+
+
+def test_what_still_comes_of_an_epoch_that_is_over_is_not_computed(tmp_path):
+    late = [OPEN, frame(Kind.PREFILL, content=HIDDEN), frame(Kind.DECODE, content=HIDDEN), frame(Kind.FAILED), frame(Kind.PROBE)]
+
+    with Rig(tmp_path, MiddleEngine(), rank=1, world=3) as rig:
+        rig.tell(Assemble(epoch=1), frame(Kind.PROBE), LinkLost("gone", 1), *late)
+        said = rig.rest()
+
+    assert said == [Ready(rank=1, epoch=1), Broken(rank=1, epoch=1, error="gone")]
+    assert rig.sent() == []
+    assert rig.engine.open_slots == set()
+
+
+ONE_ROW = render_picked([Picked(3)])
+ABSURD = {
+    "one step time of two": replace(frame(Kind.PICKED, content=ONE_ROW), step_s=(0.1,)),
+    "two rows for one member": frame(Kind.PICKED, content=render_picked([Picked(3)] * 2)),
+    "no JSON": frame(Kind.PICKED, content=text(b"\xff")),
+    "a chunk with one step time of two": replace(frame(Kind.FILLED, position=3), step_s=(0.1,)),
+    "a chunk of no tokens": replace(frame(Kind.FILLED), step_s=(0.1, 0.1)),
+    "a step that took no number of seconds": replace(frame(Kind.PICKED, content=ONE_ROW), step_s=(0.1, float("nan"))),
+}
+
+
+@pytest.mark.parametrize("absurd", ABSURD.values(), ids=ABSURD)
+def test_an_answer_that_makes_no_sense_breaks_the_epoch_and_not_the_worker(tmp_path, absurd):
+    with Rig(tmp_path, MiddleEngine(), world=2) as rig:
+        rig.tell(Assemble(epoch=1), frame(Kind.PROBE), request("a", [7]))
+        assert [rig.link.sent.get(timeout=20).kind for _ in range(2)] == [Kind.OPEN, Kind.DECODE]
+        rig.tell(absurd)
+        _, broken = rig.hear(2)
+        rig.tell(Assemble(epoch=2), frame(Kind.PROBE, epoch=2))
+
+        assert f"{absurd.kind.name} makes no sense" in broken.error
+        assert rig.hear() == Ready(rank=0, epoch=2)
+
+
+def test_the_log_says_what_failed_for_whom_and_where_if_nobody_expected_it(tmp_path, caplog):
+    class Forgetful(MiddleEngine):
+        def step(self, lane, slots, positions, inputs):
+            raise KeyError(slots[1])
+
+        def open(self, slot, sampling, reuse=None):
+            raise MacfleetError("the prefix 7 is not kept here")
+
+    both = replace(frame(Kind.DECODE, slot=9, content=HIDDEN), members=(Member(1, 0), Member(2, 0)))
+    with Rig(tmp_path, Forgetful(), rank=1, world=3) as rig:
+        rig.tell(Assemble(epoch=1), frame(Kind.PROBE), OPEN, both)
+        rig.rest()
+
+    foreseen, unforeseen = caplog.records[-2:]
+    assert foreseen.getMessage() == "epoch 1: OPEN of slot 1: the prefix 7 is not kept here"
+    assert unforeseen.getMessage() == "epoch 1: DECODE of lane 9 (slots 1, 2): KeyError: 2"
+    assert (foreseen.exc_info, unforeseen.exc_info[0]) == (None, KeyError)
+    assert [bytes(sent.content.data) for sent in rig.sent()] == [
+        b"studio-2 (rank 1): the prefix 7 is not kept here",
+        b"studio-2 (rank 1): KeyError: 2",
+    ]
