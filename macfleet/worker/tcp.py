@@ -48,7 +48,11 @@ class TcpLink:
         self._doorkeeper.allow([message.previous_public_key])
         self._hang_up()
         self._epoch, self._sequence = message.epoch, 0
-        self._push = self._connect(message.next_endpoint, message.next_public_key)
+        try:
+            self._connect(message.next_endpoint, message.next_public_key)
+        except zmq.ZMQError as error:
+            self._hang_up()
+            raise FrameBroken(f"the next rank cannot be connected to at {message.next_endpoint}: {error}") from error
         self.send(Frame(Kind.PROBE, message.epoch))
 
     def send(self, frame: Frame) -> None:
@@ -57,7 +61,7 @@ class TcpLink:
         header = pack_header(replace(frame, epoch=self._epoch), self._sequence)
         try:
             self._push.send_multipart([header, pack_rows(frame), frame.content.data], copy=len(frame.content.data) < 65536)
-        except zmq.Again as error:
+        except zmq.ZMQError as error:
             raise FrameBroken("the next rank takes no frames") from error
         self._sequence += 1
 
@@ -75,8 +79,8 @@ class TcpLink:
         pull.bind(f"tcp://{_numeric(self._config.listen_address)}:*")
         return pull
 
-    def _connect(self, endpoint: str, public_key: str) -> zmq.Socket[bytes]:
-        push = self._context.socket(zmq.PUSH)
+    def _connect(self, endpoint: str, public_key: str) -> None:
+        self._push = push = self._context.socket(zmq.PUSH)
         push.linger = 0
         push.sndhwm = 0
         push.sndtimeo = int(self._config.link_deadline_s * 1000)
@@ -87,7 +91,6 @@ class TcpLink:
         monitor = push.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_MONITOR_STOPPED)
         threading.Thread(target=self._watch, args=(monitor, self._epoch, endpoint), name="link-watch", daemon=True).start()
         push.connect(endpoint)
-        return push
 
     def _use_keys(self, socket: zmq.Socket[bytes]) -> None:
         socket.ipv6 = True
@@ -105,14 +108,16 @@ class TcpLink:
         try:
             while True:
                 parts = pull.recv_multipart()
+                epoch: int | None = None
                 try:
                     if len(parts) != 3:
                         raise FrameBroken(f"a frame of {len(parts)} parts")
                     frame = unpack(*parts)
+                    epoch = frame.epoch  # a gap in one that is over is no news of the one that runs
                     if arrivals.accept(frame):
                         self._deliver(replace(frame, arrived=time.monotonic()))
                 except FrameBroken as error:
-                    self._deliver(LinkLost(str(error)))
+                    self._deliver(LinkLost(str(error), epoch))
         except zmq.ContextTerminated:
             pull.close()
 

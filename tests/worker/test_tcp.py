@@ -5,7 +5,7 @@ import zmq
 
 from macfleet.engines.protocol import Assemble
 from macfleet.worker.config import WorkerConfig
-from macfleet.worker.frames import Frame, Kind, pack_header, text
+from macfleet.worker.frames import Frame, FrameBroken, Kind, pack_header, text
 from macfleet.worker.link import LinkLost
 from macfleet.worker.tcp import TcpLink
 from tests.worker.gang import keypair
@@ -104,6 +104,19 @@ def test_the_end_of_a_neighbour_is_told_at_once(ends, tmp_path):
     assert (lost.epoch, "ended" in lost.error) == (1, True)
 
 
+@pytest.mark.parametrize("endpoint", ["tcp://studio-2", "somewhere", "tcp://127.0.0.1:port"])
+def test_an_endpoint_that_is_none_breaks_the_epoch_and_not_the_worker(ends, endpoint):
+    first, second = ends
+    nowhere = Assemble(epoch=1, next_endpoint=endpoint, next_public_key=second.public, previous_public_key=second.public)
+
+    with pytest.raises(FrameBroken, match=f"cannot be connected to at {endpoint}"):
+        first.link.assemble(nowhere)
+
+    first.assemble(2, second)
+    second.assemble(2, first)
+    assert second.next().kind is Kind.PROBE
+
+
 def stranger(end, *, public, secret):
     context = zmq.Context()
     push = context.socket(zmq.PUSH)
@@ -135,7 +148,9 @@ def test_a_lost_frame_is_noticed_at_the_next_one(ends):
     push.send_multipart([pack_header(Frame(Kind.FREE, 1, slot=1), 2), b"", b""])
 
     assert second.next().kind is Kind.PROBE
-    assert "frame 2 of epoch 1 came where 1 was expected" in second.next().error
+    lost = second.next()
+    assert "frame 2 of epoch 1 came where 1 was expected" in lost.error
+    assert lost.epoch == 1, "it may come when the next epoch is on its way, and says nothing of that one"
 
     push.close()
     context.term()
