@@ -110,3 +110,15 @@ def test_the_way_around_is_what_a_round_takes_beside_computing():
         both.measured_step(2, (0.01, 0.01), round_s=0.03)
 
     assert both.around_s == pytest.approx(0.01, rel=0.05)
+
+
+def test_the_costs_can_be_asked_by_one_thread_while_another_measures():
+    class WhileAdded(float):
+        def __radd__(self, other):
+            stage.by_rows[8] = 0.1
+            return other + float(self)
+
+    stage = StageCosts()
+    stage.by_rows.update({1: WhileAdded(0.1), 2: 0.2})
+
+    assert stage.step_s(4) > 0.1
