@@ -293,7 +293,7 @@ def test_a_reading_goes_on_behind_a_command_that_not_even_sigkill_ends(shell_wor
 
 def test_a_stubborn_command_of_a_reading_is_killed_and_its_neighbours_are_not(shell, tmp_path):
     pid_file = tmp_path / "pid"
-    slow = [command("sh", "-c", "sleep 1.5; echo done", timeout_s=30) for _ in range(3)]
+    slow = [command("sh", "-c", "sleep 2.5; echo done", timeout_s=30) for _ in range(3)]
 
     stubborn, *others = shell([command("sh", "-c", STUBBORN, "sh", str(pid_file), timeout_s=0.2), *slow], Manner.SIDE_BY_SIDE)
 

@@ -159,7 +159,7 @@ async def test_a_worker_that_starts_anew_is_answered_from_again(gateway):
 
 
 async def test_a_frozen_worker_is_noticed_and_taken_back_when_it_thaws(gateway):
-    async with gateway(heartbeat_timeout_s=0.3) as running, running.worker() as worker:
+    async with gateway(heartbeat_timeout_s=1.0) as running, running.worker() as worker:
         await running.reach("ready")
 
         worker.freeze()
