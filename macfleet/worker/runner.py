@@ -14,7 +14,7 @@ from macfleet.core.errors import MacfleetError
 from macfleet.engines.protocol import Assemble, Broken, Cancel, FromGateway, FromWorker, Ready, Reset, Submit, Work
 from macfleet.worker.config import WorkerConfig
 from macfleet.worker.costs import Costs, StageCosts
-from macfleet.worker.engine import Engine, Tensor
+from macfleet.worker.engine import Engine, NotPicked, Tensor
 from macfleet.worker.errors import described, unexpected
 from macfleet.worker.frames import NOTHING, Frame, FrameBroken, Kind, text
 from macfleet.worker.link import Link, LinkDead, LinkLost
@@ -247,8 +247,7 @@ class Runner:
             result = self._apply(frame)
         except Exception as error:
             log.error("epoch %d: %s: %s", self.epoch, _named(frame), described(error), exc_info=unexpected(error))
-            reason = f"{self._config.mac} (rank {self._config.rank}): {described(error)}"
-            result = replace(frame, kind=Kind.FAILED, content=text(reason.encode()))
+            result = replace(frame, kind=Kind.FAILED, content=text(self._says(described(error)).encode()))
         finally:
             self.busy_since = None
             self._busy_s += time.monotonic() - started
@@ -258,6 +257,9 @@ class Runner:
             waited_s = frame.waited_s + _lain(frame, started)
             result = replace(result, step_s=(*frame.step_s, time.monotonic() - started), waited_s=waited_s)
         self._give_on(result)
+
+    def _says(self, reason: str) -> str:
+        return f"{self._config.mac} (rank {self._config.rank}): {reason}"
 
     def _apply(self, frame: Frame) -> Frame | None:
         """What goes to the next rank; None when nothing does."""
@@ -272,7 +274,8 @@ class Runner:
                 if not self._config.is_last:
                     return replace(frame, content=self._engine.step(frame.slot, slots, positions, frame.content))
                 rows = self._engine.pick(frame.slot, slots, positions, frame.content)
-                return replace(frame, kind=Kind.PICKED, content=render_picked(rows))
+                named = [NotPicked(self._says(row.reason)) if isinstance(row, NotPicked) else row for row in rows]
+                return replace(frame, kind=Kind.PICKED, content=render_picked(named))
             case _:
                 self._order(frame)
                 return None if self._config.is_last else frame

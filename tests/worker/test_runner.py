@@ -10,7 +10,7 @@ import pytest
 from macfleet.core.errors import MacfleetError
 from macfleet.engines.protocol import Assemble, Broken, Cancel, Failed, Ready, Reset, Sampling, Submit, Token
 from macfleet.worker.config import WorkerConfig
-from macfleet.worker.engine import Picked, Reach, Tensor
+from macfleet.worker.engine import NotPicked, Picked, Reach, Tensor
 from macfleet.worker.frames import Frame, FrameBroken, Kind, Member, text
 from macfleet.worker.link import LinkDead, LinkLost
 from macfleet.worker.opening import Opening, render_opening
@@ -182,6 +182,18 @@ def test_a_failed_request_is_told_and_its_slot_freed(tmp_path):
 
         assert rig.hear(2)[1] == Failed(request="a", epoch=1, error="studio-1 (rank 0): RuntimeError: out of memory")
     assert rig.engine.open_slots == set()
+
+
+class NeverPicks(EchoEngine):
+    def pick(self, lane, slots, positions, inputs):
+        return tuple(NotPicked("no token fits") for _ in slots)
+
+
+def test_a_row_without_a_token_names_the_mac(tmp_path):
+    with Rig(tmp_path, NeverPicks()) as rig:
+        rig.tell(Assemble(epoch=1), request("a", [1]))
+
+        assert rig.hear(2)[1] == Failed(request="a", epoch=1, error="studio-1 (rank 0): no token fits")
 
 
 def test_a_request_of_another_epoch_is_history(tmp_path):
