@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ _UNUSED_END = re.compile(r"\.rotary_emb\.inv_freq$")
 _EMBEDDING = re.compile(r"^(embed_tokens|embed_in|embeddings?|tok_embeddings|word_embeddings|wte)\.")
 _HEAD = re.compile(r"(^|\.)(lm_head|output|embed_out)\.")
 _NORM = re.compile(r"(^|\.)\w*(norm|ln_f)\w*\.")
+
+# Of the models that macfleet has cards for the deepest has 126. What is asked for each layer is kept in a list: a number from a
+# damaged config.json must not become one that fills the memory.
+MOST_LAYERS = 1024
 
 
 class Part(StrEnum):
@@ -82,11 +87,11 @@ def layout_of(names: Iterable[str], config: Mapping[str, Any]) -> Layout:
 
 
 def layer_count(config: Mapping[str, Any]) -> int:
-    """The number of layers that config.json names. Raises WeightsBroken when it names none."""
+    """The number of layers that config.json names. Raises WeightsBroken when it names none, or more than MOST_LAYERS."""
     text = text_config(config)
     for key in ("num_hidden_layers", "n_layers", "n_layer", "num_layers"):
         if isinstance(text.get(key), int) and text[key] > 0:
-            return int(text[key])
+            return _believable(key, int(text[key]))
     raise WeightsBroken("config.json does not say how many layers the model has (num_hidden_layers)")
 
 
@@ -94,6 +99,16 @@ def text_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The language part of a config.json; a model that also sees keeps it one level deeper."""
     inner = config.get("text_config")
     return {**config, **inner} if isinstance(inner, Mapping) else dict(config)
+
+
+def _believable(key: str, layers: int) -> int:
+    if layers <= MOST_LAYERS:
+        return layers
+    raise WeightsBroken(
+        f"config.json says that the model has {reprlib.repr(layers)} layers ({key})",
+        truths=[f"macfleet serves models of up to {MOST_LAYERS} layers"],
+        hint="fetch the model again",
+    )
 
 
 def _prefix(names: Iterable[str]) -> str:

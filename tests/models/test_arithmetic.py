@@ -4,7 +4,10 @@ import pytest
 
 from macfleet.core.errors import WeightsBroken
 from macfleet.models.arithmetic import card_from_config, kv_group_size
-from macfleet.models.layout import Part, layout_of
+from macfleet.models.caches import layer_caches
+from macfleet.models.layout import MOST_LAYERS, Part, layer_count, layout_of
+
+SIZES = {"model.embed_tokens.weight": 100, "model.layers.0.a.weight": 1}
 
 
 @pytest.mark.parametrize(
@@ -66,3 +69,24 @@ def test_weights_that_are_not_a_whole_model_are_refused(names, config, said):
         layout_of(names, config)
 
     assert caught.value.what.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"num_hidden_layers": 1025}, "config.json says that the model has 1025 layers (num_hidden_layers)"),
+        ({"text_config": {"n_layer": 10**30}}, f"config.json says that the model has {10**30} layers (n_layer)"),
+        ({"num_layers": 10**4000}, f"config.json says that the model has {10**17}...{'0' * 19} layers (num_layers)"),
+    ],
+)
+@pytest.mark.parametrize("ask", [layer_count, layer_caches, lambda config: card_from_config("m", config, SIZES)])
+def test_more_layers_than_any_model_has_are_refused_before_anything_is_kept_for_each(ask, config, said):
+    with pytest.raises(WeightsBroken) as caught:
+        ask({"hidden_size": 64, **config})
+
+    assert (caught.value.what, caught.value.truths) == (said, ("macfleet serves models of up to 1024 layers",))
+    assert caught.value.hint == "fetch the model again"
+
+
+def test_as_many_layers_as_may_be_are_counted():
+    assert layer_count({"num_hidden_layers": MOST_LAYERS}) == MOST_LAYERS == 1024
