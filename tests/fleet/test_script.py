@@ -76,6 +76,12 @@ def run(shell, commands, manner, **options):
     return [reply for _, reply in sorted(replies.items())]
 
 
+def wait_until_ended(pid_file):
+    """A signal is sent when the reply comes; that it has ended the process too is seen a moment later."""
+    pid = int(pid_file.read_text())
+    wait_until(lambda: not is_alive(pid), f"process {pid} has ended")
+
+
 def test_every_command_has_its_own_exit_status_stdout_and_stderr(shell):
     first, second, third = shell([command("echo", "one"), command("sh", "-c", "echo no >&2; exit 3"), command("echo", "three")])
 
@@ -129,7 +135,7 @@ def test_a_command_past_its_time_ends_with_all_it_started_and_the_next_ones_run(
     assert slow.reason == "was stopped: not done after its 0.2 s"
     assert slow.stdout == b"said\n"
     assert later.stdout == b"later\n"
-    assert not is_alive(int((tmp_path / "pid").read_text()))
+    wait_until_ended(tmp_path / "pid")
 
 
 def test_a_command_that_ignores_sigterm_is_killed(shell):
@@ -251,7 +257,7 @@ def test_a_stubborn_command_does_not_outlive_its_time(shell, stdin, tmp_path):
 
     shell([command("sh", "-c", STUBBORN, "sh", str(pid_file), stdin=stdin, timeout_s=0.2), command("true")])
 
-    assert not is_alive(int(pid_file.read_text()))
+    wait_until_ended(pid_file)
 
 
 # A process cannot be made immune to SIGKILL: here only bash's own shell of the command gets it.
@@ -298,7 +304,7 @@ def test_a_stubborn_command_of_a_reading_is_killed_and_its_neighbours_are_not(sh
     stubborn, *others = shell([command("sh", "-c", STUBBORN, "sh", str(pid_file), timeout_s=0.2), *slow], Manner.SIDE_BY_SIDE)
 
     assert (stubborn.exit_status, stubborn.reason) == (None, "was stopped: not done after its 0.2 s")
-    assert not is_alive(int(pid_file.read_text()))
+    wait_until_ended(pid_file)
     assert [(reply.exit_status, reply.stdout) for reply in others] == [(0, b"done\n")] * 3
     assert all(reply.ticks > 0 for reply in others)
 
@@ -428,7 +434,7 @@ def test_a_command_ends_when_its_operator_is_gone(shell_words, manner, tmp_path)
 
     running.process.stdin.close()
 
-    wait_until(lambda: not is_alive(int(pid_file.read_text())), "the command has ended")
+    wait_until_ended(pid_file)
     running.end()
 
 
