@@ -273,8 +273,10 @@ def _model(name: str, place: Path) -> Path:
 
 
 def _logged_errors(place: Path) -> list[str]:
+    """What a process logged as an error, or Python or C++ wrote at its end; libraries write other things too."""
     lines = [line for log in sorted(place.glob("*.log")) for line in log.read_text().splitlines()]
-    return [line for line in lines if '"level": "error"' in line or '"level": "critical"' in line or not line.startswith("{")]
+    marks = ('"level": "error"', '"level": "critical"', "Traceback", "terminate called", "Fatal")
+    return [line for line in lines if any(mark in line for mark in marks)]
 
 
 def soak(options: argparse.Namespace) -> Report:
@@ -286,7 +288,8 @@ def soak(options: argparse.Namespace) -> Report:
         lone = Lone(model_dir)
         words = WORDS if WORDS[0] in lone.tokenizer.get_vocab() else ENGLISH
         pool = make_pool(lone, words, options.questions, rng)
-        lone.measure_noise([question.prompt for question in pool[:5]], 32)
+        by_length = sorted((question.prompt for question in pool), key=len)
+        lone.measure_noise([by_length[len(pool) * eighth // 8] for eighth in (1, 2, 4)], 16)
         spread = [cores[rank % len(cores)] for rank in range(options.stages)]
         with macfleet(
             model_dir, place, stages=options.stages, cores=spread, streams=options.streams, context_tokens=CONTEXT_TOKENS
