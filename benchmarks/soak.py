@@ -261,15 +261,19 @@ class Report:
 
 def judged(lone: Lone, soaked: Soaked) -> list[tuple[Asked, Verdict]]:
     comparison = Comparison(lone, soaked.asked)
-    print(f"computing {comparison.count} lone runs", file=sys.stderr)
+    _say(f"computing {comparison.count} lone runs")
     return [(asked, verdict) for asked in soaked.asked for verdict in comparison.verdicts(asked)]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _model(name: str, place: Path) -> Path:
     if name == "tiny":
         return make_tiny_words(place / "tiny")
     given = Path(name)
-    return given if given.exists() else ensure(name, say=lambda text: print(text, file=sys.stderr))
+    return given if given.exists() else ensure(name, say=_say)
 
 
 def _logged_errors(place: Path) -> list[str]:
@@ -287,13 +291,16 @@ def soak(options: argparse.Namespace) -> Report:
         model_dir = _model(options.model, place)
         lone = Lone(model_dir)
         words = WORDS if WORDS[0] in lone.tokenizer.get_vocab() else ENGLISH
+        _say(f"making {options.questions} questions, with the first answers of chats")
         pool = make_pool(lone, words, options.questions, rng)
+        _say("measuring how far the order of sums moves a logit")
         by_length = sorted((question.prompt for question in pool), key=len)
         lone.measure_noise([by_length[len(pool) * eighth // 8] for eighth in (1, 2, 4)], 16)
         spread = [cores[rank % len(cores)] for rank in range(options.stages)]
         with macfleet(
             model_dir, place, stages=options.stages, cores=spread, streams=options.streams, context_tokens=CONTEXT_TOKENS
         ) as endpoint:
+            _say(f"{options.streams} clients ask for {options.minutes:g} min")
             one = Soak(endpoint, pool, words, options.longest, options.seed)
             soaked = asyncio.run(one.run(options.streams, 60 * options.minutes))
             logged = _logged_errors(place)  # when the processes end, each sees its neighbours go
